@@ -1,0 +1,1 @@
+"""WHAT WE EXPECT: pure functions for identities, features, models, scores and reasons."""

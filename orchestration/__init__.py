@@ -1,0 +1,1 @@
+"""WHEN things run: connectors, settings, the asset graph and the `trade-credit` command."""

@@ -1,0 +1,1 @@
+"""Connectors that land source systems into `raw`; nothing here knows the orchestrator."""

@@ -1,0 +1,388 @@
+"""The source contract: every table and column a source may deliver, with type, key and meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FieldType = Literal["text", "date", "timestamp", "decimal", "integer", "boolean"]
+Need = Literal["required", "optional"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One contract column. `required` means a source that delivers the table must map it."""
+
+    name: str
+    type: FieldType
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One contract table: its grain, its key within a source system, and its columns."""
+
+    name: str
+    need: Need
+    grain: str
+    key: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        return tuple(field.name for field in self.fields)
+
+    @property
+    def required_fields(self) -> tuple[str, ...]:
+        return tuple(field.name for field in self.fields if field.required)
+
+    def field(self, name: str) -> Field:
+        """The column called `name`; raises KeyError where the table has none."""
+        for candidate in self.fields:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(name)
+
+
+def _text(name: str, description: str, *, required: bool = False) -> Field:
+    return Field(name, "text", description, required)
+
+
+def _date(name: str, description: str, *, required: bool = False) -> Field:
+    return Field(name, "date", description, required)
+
+
+def _timestamp(name: str, description: str, *, required: bool = False) -> Field:
+    return Field(name, "timestamp", description, required)
+
+
+def _money(name: str, description: str, *, required: bool = False) -> Field:
+    return Field(name, "decimal", description, required)
+
+
+_UPDATED_AT = _timestamp("updated_at", "When the source last wrote the row; cursor of incremental loads")
+_CURRENCY = _text("currency", "ISO 4217 code of every amount in the row", required=True)
+_CUSTOMER = _text("customer_id", "The source system's own customer number", required=True)
+
+TABLES: tuple[Table, ...] = (
+    Table(
+        "customers",
+        "required",
+        "one source customer",
+        ("customer_id",),
+        (
+            _CUSTOMER,
+            _text("legal_name", "Registered name", required=True),
+            _text("trade_name", "Name the company trades under"),
+            _text("registration_no", "National company number"),
+            _text("registration_kind", "Kind of registration_no: USCC, VAT, EIN, LEI or OTHER"),
+            _text("country", "ISO 3166-1 alpha-2 country code"),
+            _text("region", "State or province"),
+            _text("city", "City"),
+            _text("postal_code", "Postal code"),
+            _text("address", "Street and number"),
+            _text("phone", "Telephone number as written"),
+            _text("email", "E-mail address"),
+            _text("industry_code", "Sector code, one classification per source"),
+            _text("parent_customer_id", "customer_id of the parent company in the same source"),
+            _text("segment", "Commercial segment"),
+            _text("payment_terms", "Agreed terms as NET<days>, for example NET30"),
+            _text("account_owner", "Sales owner of the account"),
+            _date("customer_since", "First day of the relationship"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "invoices",
+        "required",
+        "one document",
+        ("invoice_id",),
+        (
+            _text("invoice_id", "Document number", required=True),
+            _text("document_type", "invoice, credit_memo or debit_memo", required=True),
+            _CUSTOMER,
+            _text("legal_entity", "Selling company that owns the receivable", required=True),
+            _date("issue_date", "Document date", required=True),
+            _date("due_date", "Day by which payment is due", required=True),
+            _CURRENCY,
+            _money("amount", "Gross amount, positive for every document type", required=True),
+            _money("tax_amount", "Tax contained in amount"),
+            _text("order_id", "Order the document bills"),
+            _date("cleared_date", "Day the document was paid in full, where no payments table is given"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "payments",
+        "optional",
+        "one receipt",
+        ("payment_id",),
+        (
+            _text("payment_id", "Receipt number", required=True),
+            _CUSTOMER,
+            _text("legal_entity", "Company that received the money", required=True),
+            _date("received_date", "Value date of the receipt", required=True),
+            _CURRENCY,
+            _money("amount", "Amount received, positive", required=True),
+            _text("method", "wire, ach, check, card, direct_debit or other"),
+            _date("reversed_at", "Day the receipt was reversed (bounced check, recalled wire)"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "payment_applications",
+        "optional",
+        "one application of value to a document",
+        ("application_id",),
+        (
+            _text("application_id", "Number of the application", required=True),
+            _text("kind", "cash, credit_memo, discount, write_off, adjustment or reversal", required=True),
+            _text("from_document_id", "payment_id or credit memo number the value comes from; empty otherwise"),
+            _text("invoice_id", "Document the value is applied to", required=True),
+            _date("applied_date", "Day of the application", required=True),
+            _CURRENCY,
+            _money("amount", "Amount by which the document falls; negative only for reversal", required=True),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "orders",
+        "optional",
+        "one order",
+        ("order_id",),
+        (
+            _text("order_id", "Order number", required=True),
+            _CUSTOMER,
+            _text("legal_entity", "Company that takes the order", required=True),
+            _date("order_date", "Day the order was placed", required=True),
+            _date("requested_ship_date", "Day the customer wants the goods shipped"),
+            _CURRENCY,
+            _money("amount", "Ordered amount, gross", required=True),
+            _money("delivered_amount", "Part of amount already delivered", required=True),
+            _money("invoiced_amount", "Part of amount already invoiced", required=True),
+            _text("status", "open, closed or cancelled", required=True),
+            Field("credit_hold", "boolean", "true while the order is held for credit reasons"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "credit_limits",
+        "optional",
+        "one customer and period",
+        ("customer_id", "valid_from"),
+        (
+            _CUSTOMER,
+            _date("valid_from", "First day of the limit", required=True),
+            _date("valid_to", "Last day of the limit; empty while open"),
+            _CURRENCY,
+            _money("amount", "Credit limit", required=True),
+            _money("insured_amount", "Part covered by credit insurance or security"),
+            _text("approved_by", "Who approved it"),
+            _text("reason", "Why"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "credit_requests",
+        "optional",
+        "one request for credit",
+        ("request_id",),
+        (
+            _text("request_id", "Request number", required=True),
+            _CUSTOMER,
+            _timestamp("requested_at", "When the request arrived", required=True),
+            _timestamp("decided_at", "When it was decided; empty while open"),
+            _text("decision", "approved, declined, reduced; empty while open"),
+            _CURRENCY,
+            _money("amount", "Amount asked for", required=True),
+            _text("override_reason", "Why the decision departed from the recommendation"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "disputes",
+        "optional",
+        "one dispute",
+        ("dispute_id",),
+        (
+            _text("dispute_id", "Dispute number", required=True),
+            _CUSTOMER,
+            _text("invoice_id", "Disputed document"),
+            _date("opened_date", "Day it was raised", required=True),
+            _date("closed_date", "Day it was settled; empty while open"),
+            _text("reason", "Reason code"),
+            _CURRENCY,
+            _money("amount", "Disputed amount", required=True),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "collection_actions",
+        "optional",
+        "one dunning step or promise",
+        ("action_id",),
+        (
+            _text("action_id", "Action number", required=True),
+            _CUSTOMER,
+            _text("invoice_id", "Document concerned"),
+            _date("action_date", "Day of the action", required=True),
+            Field("dunning_level", "integer", "Dunning level reached, 1 to 5"),
+            _date("promise_date", "Day the customer promised to pay by"),
+            _text("currency", "ISO 4217 code of promise_amount"),
+            _money("promise_amount", "Amount promised"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "financial_statements",
+        "optional",
+        "one company and period",
+        ("registration_no", "period_end"),
+        (
+            _text("registration_no", "National company number", required=True),
+            _date("period_end", "Last day of the period", required=True),
+            _date("published_at", "Day the statement became public", required=True),
+            _CURRENCY,
+            _money("total_assets", "Total assets"),
+            _money("current_assets", "Current assets"),
+            _money("current_liabilities", "Current liabilities"),
+            _money("total_liabilities", "Total liabilities"),
+            _money("retained_earnings", "Retained earnings"),
+            _money("equity", "Book value of equity"),
+            _money("revenue", "Revenue of the period"),
+            _money("ebit", "Earnings before interest and tax"),
+            _money("net_income", "Net income"),
+            Field("audited", "boolean", "true where audited"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "bureau_reports",
+        "optional",
+        "one bureau report",
+        ("report_id",),
+        (
+            _text("report_id", "Report number", required=True),
+            _text("registration_no", "National company number reported on", required=True),
+            _date("report_date", "Day the bureau published it", required=True),
+            Field("score", "integer", "Bureau score, higher is safer"),
+            Field("risk_class", "integer", "Bureau risk class, 1 (safest) to 5"),
+            _text("currency", "ISO 4217 code of recommended_limit"),
+            _money("recommended_limit", "Limit the bureau recommends"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "legal_events",
+        "optional",
+        "one public notice",
+        ("event_id",),
+        (
+            _text("event_id", "Notice number", required=True),
+            _text("registration_no", "National company number concerned", required=True),
+            _date("event_date", "Day it happened", required=True),
+            _date("published_at", "Day the notice became public", required=True),
+            _text("kind", "insolvency, judgment, lien or ceased", required=True),
+            _text("currency", "ISO 4217 code of amount"),
+            _money("amount", "Amount of the claim"),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "fx_rates",
+        "optional",
+        "one day and currency",
+        ("rate_date", "currency"),
+        (
+            _date("rate_date", "Day of the rate", required=True),
+            _text("currency", "ISO 4217 code of the foreign currency", required=True),
+            _money("rate", "Units of reporting currency for one unit of currency", required=True),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "gl_balances",
+        "optional",
+        "one day, entity, currency and account",
+        ("balance_date", "legal_entity", "currency", "account"),
+        (
+            _date("balance_date", "Closing day", required=True),
+            _text("legal_entity", "Company", required=True),
+            _CURRENCY,
+            _text("account", "receivables_control", required=True),
+            _money("balance", "Closing balance, debit positive", required=True),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "credit_costs",
+        "optional",
+        "one month and cost kind",
+        ("cost_month", "legal_entity", "cost_kind"),
+        (
+            _date("cost_month", "First day of the month", required=True),
+            _text("legal_entity", "Company that bears the cost", required=True),
+            _text("cost_kind", "staff, system, insurance, collection or financing", required=True),
+            _CURRENCY,
+            _money("amount", "Cost of the month", required=True),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "products",
+        "optional",
+        "one product",
+        ("product_id",),
+        (
+            _text("product_id", "Product number", required=True),
+            _text("product_name", "Name"),
+            _text("product_class", "Class in one classification over all systems", required=True),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "invoice_lines",
+        "optional",
+        "one document line",
+        ("invoice_id", "line_no"),
+        (
+            _text("invoice_id", "Document number", required=True),
+            Field("line_no", "integer", "Line number", required=True),
+            _text("product_id", "Product number", required=True),
+            _CURRENCY,
+            _money("amount", "Line amount, gross", required=True),
+            _UPDATED_AT,
+        ),
+    ),
+    Table(
+        "surveys",
+        "optional",
+        "one response",
+        ("survey_id",),
+        (
+            _text("survey_id", "Response number", required=True),
+            _CUSTOMER,
+            _date("survey_date", "Day of the response", required=True),
+            Field("score", "integer", "Satisfaction score", required=True),
+            Field("scale_max", "integer", "Highest score of the scale", required=True),
+            _UPDATED_AT,
+        ),
+    ),
+)
+
+CONTRACT: dict[str, Table] = {table.name: table for table in TABLES}
+
+# Columns the landing adds to every raw row, in this order, after the contract columns.
+SYSTEM_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("source_system", "VARCHAR"),
+    ("_row_key", "VARCHAR"),
+    ("_occurrence", "INTEGER"),
+    ("_row_hash", "VARCHAR"),
+    ("_is_deleted", "BOOLEAN"),
+    ("_is_backfill", "BOOLEAN"),
+    ("_loaded_at", "TIMESTAMP"),
+    ("_load_id", "VARCHAR"),
+    ("_source_file", "VARCHAR"),
+    ("_source_row", "BIGINT"),
+)

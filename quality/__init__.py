@@ -1,0 +1,1 @@
+"""WHAT MUST HOLD: data-quality rules, quarantine and reconciliation."""
