@@ -1,0 +1,41 @@
+{# Calendar arithmetic. Every macro takes SQL expressions and returns a SQL date or integer. #}
+
+{% macro add_days(date, days) -%}
+    cast({{ dbt.dateadd('day', days, date) }} as date)
+{%- endmacro %}
+
+{# The same day of the month `months` later; the last day where the month is shorter. #}
+{% macro add_months(date, months) -%}
+    cast({{ dbt.dateadd('month', months, date) }} as date)
+{%- endmacro %}
+
+{# Whole days from `start` to `stop`; negative where stop lies before start. #}
+{% macro days_between(start, stop) -%}
+    {{ dbt.datediff(start, stop, 'day') }}
+{%- endmacro %}
+
+{% macro month_start(date) -%}
+    cast({{ dbt.date_trunc('month', date) }} as date)
+{%- endmacro %}
+
+{% macro month_end(date) -%}
+    {{ add_days(add_months(month_start(date), 1), -1) }}
+{%- endmacro %}
+
+{# The end of the month `months` months away from the month `date` lies in. #}
+{% macro month_end_offset(date, months) -%}
+    {{ add_days(add_months(month_start(date), months + 1), -1) }}
+{%- endmacro %}
+
+{# Table expression with one column `day`: every day from `start` to `stop`, both included. #}
+{% macro day_series(start, stop) -%}
+    {{ return(adapter.dispatch('day_series', 'trade_credit')(start, stop)) }}
+{%- endmacro %}
+
+{% macro default__day_series(start, stop) -%}
+    (select explode(sequence({{ start }}, {{ stop }}, interval 1 day)) as day)
+{%- endmacro %}
+
+{% macro duckdb__day_series(start, stop) -%}
+    (select cast(unnest(generate_series({{ start }}, {{ stop }}, interval 1 day)) as date) as day)
+{%- endmacro %}

@@ -1,0 +1,16 @@
+{# The day the run answers for, as a SQL date. Parsing needs no value; running without one is an error. #}
+{% macro as_of_date() -%}
+    {%- set value = var('as_of_date', none) -%}
+    {%- if execute and not modules.re.fullmatch('\\d{4}-\\d{2}-\\d{2}', value | string) -%}
+        {{ exceptions.raise_compiler_error(
+            "as_of_date must be a day written YYYY-MM-DD, received " ~ value
+            ~ ". Pass --vars '{\"as_of_date\": \"2026-10-31\"}'."
+        ) }}
+    {%- endif -%}
+    cast('{{ value }}' as date)
+{%- endmacro %}
+
+{# ISO 4217 code of the currency every *_reporting amount is stated in, as a SQL string. #}
+{% macro reporting_currency() -%}
+    '{{ var("reporting_currency") }}'
+{%- endmacro %}
