@@ -138,7 +138,9 @@ TABLES: tuple[Table, ...] = (
         (
             _text("application_id", "Number of the application", required=True),
             _text("kind", "cash, credit_memo, discount, write_off, adjustment or reversal", required=True),
-            _text("from_document_id", "payment_id or credit memo number the value comes from; empty otherwise"),
+            _text(
+                "from_document_id", "payment_id or credit memo number the value comes from; empty otherwise"
+            ),
             _text("invoice_id", "Document the value is applied to", required=True),
             _date("applied_date", "Day of the application", required=True),
             _CURRENCY,
