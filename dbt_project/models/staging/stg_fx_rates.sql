@@ -1,0 +1,13 @@
+select
+    accepted.source_system,
+    cast(accepted.rate_date as date) as rate_date,
+    accepted.currency,
+    cast(accepted.rate as decimal(18, 8)) as rate,
+    cast(accepted.updated_at as timestamp) as updated_at,
+    {{ known_at('cast(accepted.rate_date as date)') }} as known_at,
+    {{ latest_known_at('cast(accepted.rate_date as date)') }} as latest_known_at,
+    accepted._load_id as load_id,
+    accepted._source_file as source_file,
+    accepted._row_key as row_key,
+    accepted._occurrence as occurrence
+from {{ accepted_rows('fx_rates') }}

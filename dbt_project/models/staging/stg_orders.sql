@@ -1,0 +1,21 @@
+select
+    accepted.source_system,
+    accepted.order_id,
+    accepted.customer_id,
+    accepted.legal_entity,
+    cast(accepted.order_date as date) as order_date,
+    cast(accepted.requested_ship_date as date) as requested_ship_date,
+    accepted.currency,
+    cast(accepted.amount as decimal(18, 2)) as amount,
+    cast(accepted.delivered_amount as decimal(18, 2)) as delivered_amount,
+    cast(accepted.invoiced_amount as decimal(18, 2)) as invoiced_amount,
+    accepted.status,
+    cast(accepted.credit_hold as boolean) as credit_hold,
+    cast(accepted.updated_at as timestamp) as updated_at,
+    {{ known_at('cast(accepted.order_date as date)') }} as known_at,
+    {{ latest_known_at('cast(accepted.order_date as date)') }} as latest_known_at,
+    accepted._load_id as load_id,
+    accepted._source_file as source_file,
+    accepted._row_key as row_key,
+    accepted._occurrence as occurrence
+from {{ accepted_rows('orders') }}
