@@ -230,9 +230,7 @@ def load_settings(config: Path | None, *, env: Mapping[str, str], home: Path | N
             _explain(detail, places)
             for detail in error.errors(include_url=False)
             # A feed that failed leaves its list empty; the feed's own error says it better.
-            if not (
-                detail["type"] == "too_short" and places.known(tuple(detail["loc"]))[-1] != detail["loc"][-1]
-            )
+            if not (detail["loc"][-1] == "feeds" and places.received(tuple(detail["loc"])) == "nothing")
         )
     if settings is not None:
         problems.extend(places.problem(*found) for found in source_problems(settings.sources))

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 _URL_SECRET = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s:/@]*):(?P<secret>[^\s/]+)@")
 _NAMED_SECRET = re.compile(
-    r"(?i)\b(?P<name>password|passwd|pwd|token|api[_-]?key|secret|authorization)(?P<sep>\s*[=:]\s*)(?:bearer\s+)?[^\s&;,'\"]+"
+    r"(?i)\b(?P<name>password|passwd|pwd|token|api[_-]?key|secret|authorization)"
+    r"(?P<sep>['\"]?\s*[=:]\s*['\"]?)(?:bearer\s+)?[^\s&;,'\"]+"
 )
 
 
