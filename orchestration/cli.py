@@ -1,0 +1,143 @@
+"""The `trade-credit` command: run a night, show where things stand, look for trouble, open the interface.
+
+Exit codes: 0 done (for `run`: published), 1 a gate or step failed and nothing published changed,
+2 wrong usage or configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import click
+
+from orchestration import telemetry
+
+if TYPE_CHECKING:
+    from orchestration.settings import Settings
+
+FAILED = 1
+MISUSED = 2
+
+
+class _Day(click.ParamType):
+    name = "date"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"received {value!r}; valid is a day written YYYY-MM-DD, for example 2026-10-31", param, ctx)
+
+
+_config_option = click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Configuration file; without it the demo company is used.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="trade-credit")
+def main() -> None:
+    """Which business customers can we safely sell to on credit? One mart, every night."""
+    telemetry.switch_off()
+
+
+@main.command()
+@_config_option
+@click.option("--as-of", type=_Day(), help="Day the run answers for; later events are unknown to it.")
+@click.option("--full-refresh", is_flag=True, help="Read every source in full instead of only what is new.")
+def run(config: Path | None, as_of: date | None, full_refresh: bool) -> None:
+    """Run one night and publish it, or change nothing."""
+    settings = _settings(config)
+    from orchestration import nightly_run
+    from orchestration.summary import night_summary
+    from orchestration.warehouse import WarehouseError
+
+    try:
+        day = as_of or _next_day(settings)
+        outcome = nightly_run.run_night(settings, config=config, as_of=day, full_refresh=full_refresh)
+    except WarehouseError as error:
+        _fail(str(error))
+    if outcome.publication is None:
+        _fail(
+            f"The night of {day} was not published. Failed step: {outcome.failed_step}\n\n{outcome.error}\n\n"
+            f"What was published before is unchanged ({settings.publication_dir / 'current'})."
+        )
+    click.echo(night_summary(outcome.publication, settings))
+
+
+@main.command()
+@_config_option
+@click.option("--json", "as_json", is_flag=True, help="Print facts for a program to read.")
+def status(config: Path | None, as_json: bool) -> None:
+    """Show what is published, how the last run ended, and what needs someone."""
+    settings = _settings(config)
+    from orchestration.status import current_status, status_text
+
+    facts = current_status(settings)
+    click.echo(json.dumps(facts, indent=2) if as_json else status_text(facts))
+
+
+@main.command()
+@_config_option
+def doctor(config: Path | None) -> None:
+    """Check the machine, the configuration, the sources and the publication; exit 1 where something is wrong."""
+    settings = _settings(config)
+    from orchestration.doctor import examine
+
+    findings = examine(settings)
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.subject}: {finding.text}")
+    if not all(finding.ok for finding in findings):
+        sys.exit(FAILED)
+
+
+@main.command()
+@_config_option
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=3000, show_default=True, type=int)
+def ui(config: Path | None, host: str, port: int) -> None:
+    """Open Dagster's web interface on the same state, with the nightly schedule."""
+    settings = _settings(config)
+    from orchestration.instance import prepare_instance
+
+    prepare_instance(settings.dagster_dir)
+    os.environ["TRADE_CREDIT_HOME"] = str(settings.home.resolve())
+    if config is not None:
+        os.environ["TRADE_CREDIT_CONFIG"] = str(config.resolve())
+    click.echo(f"Dagster: http://{host}:{port} (stop with Ctrl-C)", err=True)
+    arguments = ["dev", "-m", "orchestration.definitions", "-h", host, "-p", str(port)]
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])
+
+
+def _settings(config: Path | None) -> Settings:
+    from orchestration.settings import ConfigurationError, load_settings
+
+    try:
+        return load_settings(config, env=os.environ)
+    except ConfigurationError as error:
+        click.echo(str(error), err=True)
+        sys.exit(MISUSED)
+
+
+def _next_day(settings: Settings) -> date:
+    """The day a run without --as-of answers for: the demo lives on by a day, real companies live today."""
+    from orchestration.nightly_run import next_demo_day
+
+    if settings.demo is not None:
+        return next_demo_day(settings)
+    return datetime.now(ZoneInfo(settings.time_zone)).date()
+
+
+def _fail(text: str) -> None:
+    click.echo(text, err=True)
+    sys.exit(FAILED)

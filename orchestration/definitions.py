@@ -1,0 +1,45 @@
+"""Assembles the code location: assets by stage, one job, one schedule."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from orchestration import telemetry
+
+telemetry.switch_off()
+
+import dagster as dg  # noqa: E402  (telemetry must be off before any dependency loads)
+
+from orchestration.defs import gate, ingest, learn, nightly, publish, resolve, score, transform  # noqa: E402
+from orchestration.night import Night  # noqa: E402
+from orchestration.progress import progress_logger  # noqa: E402
+from orchestration.settings import Settings, load_settings  # noqa: E402
+
+
+def build_definitions(settings: Settings, config_file: str = "") -> dg.Definitions:
+    """The whole graph for one configuration; the same for production, tests and the command line."""
+    stages = transform.build_dbt_stages(settings.home)
+    assets: list[dg.AssetsDefinition] = [
+        ingest.land_raw,
+        gate.quality_gate,
+        resolve.resolve_customers,
+        learn.learn_model,
+        score.score_customers,
+        *stages,
+        publish.build_publish_asset(transform.mart_keys(stages)),
+    ]
+    return dg.Definitions(
+        assets=assets,
+        jobs=[nightly.build_job()],
+        schedules=[nightly.build_schedule(settings.schedule, settings.time_zone, config_file)],
+        resources={"night": Night.configure_at_launch()},
+        loggers={"progress": progress_logger},
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster's web interface and daemon load."""
+    config_file = os.environ.get("TRADE_CREDIT_CONFIG", "")
+    return build_definitions(load_settings(Path(config_file) if config_file else None, env=os.environ), config_file)

@@ -1,0 +1,122 @@
+"""How a dbt stage becomes assets and checks: keys, groups, owners, and the results of one invocation."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+
+from orchestration.dbt_runner import NodeOutcome, build
+from orchestration.night import Night, NightError, clear_failures
+from orchestration.owners import owner_team
+from orchestration.warehouse import open_warehouse
+
+_GROUP_OF_FOLDER = {
+    "policy": "transform",
+    "staging": "gate",
+    "core": "transform",
+    "features": "learn",
+    "serve": "score",
+}
+_GROUP_OF_MODEL = {
+    "warning_signal": "warn",
+    "warning": "warn",
+    "worklist": "warn",
+    "kpi_monthly": "publish",
+    "kpi_target": "publish",
+    "provision_matrix": "publish",
+    "reconciliation": "publish",
+    "reconciliation_source": "publish",
+}
+
+
+class StageTranslator(DagsterDbtTranslator):
+    """Answers Dagster's questions about a dbt node; keys equal table addresses."""
+
+    def __init__(self) -> None:
+        super().__init__(settings=DagsterDbtTranslatorSettings(enable_source_metadata=False))
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        name = dbt_resource_props["name"]
+        if name in _GROUP_OF_MODEL:
+            return _GROUP_OF_MODEL[name]
+        return next(
+            (
+                group
+                for folder, group in _GROUP_OF_FOLDER.items()
+                if folder in dbt_resource_props.get("fqn", [])
+            ),
+            "transform",
+        )
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        meta = dbt_resource_props.get("config", {}).get("meta", {})
+        return [owner_team(meta.get("owner", "Data Engineering"))]
+
+
+def dbt_stage(name: str, *, select: str, manifest: Path) -> dg.AssetsDefinition:
+    """The assets of every dbt node that `select` names, built by one invocation in this process."""
+
+    @dbt_assets(manifest=manifest, select=select, name=name, dagster_dbt_translator=StageTranslator())
+    def stage(context: dg.AssetExecutionContext, night: Night) -> Iterator[Any]:
+        with clear_failures(context):
+            settings = night.settings()
+            outcomes = build(
+                settings.home, settings.warehouse_path, select=select, variables=night.dbt_variables()
+            )
+            yield from _results(context, outcomes, settings.warehouse_path)
+            failed = [outcome for outcome in outcomes if not outcome.ok and outcome.status != "skipped"]
+            if failed:
+                raise NightError(_failure_text(name, failed))
+
+    return stage
+
+
+def _results(
+    context: dg.AssetExecutionContext, outcomes: list[NodeOutcome], warehouse: Path
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    keys = {str(spec.metadata.get("dagster_dbt/unique_id")): spec.key for spec in context.assets_def.specs}
+    checks = {
+        str(spec.metadata.get("dagster_dbt/unique_id")): spec for spec in context.assets_def.check_specs
+    }
+    with open_warehouse(warehouse) as connection:
+        for outcome in outcomes:
+            if outcome.ok and outcome.unique_id in keys:
+                key = keys[outcome.unique_id]
+                schema, table = key.path[-2:]
+                row = connection.execute(f"select count(*) from {schema}.{table}").fetchone()
+                yield dg.MaterializeResult(
+                    asset_key=key,
+                    metadata={
+                        "dagster/row_count": int(row[0]) if row else 0,
+                        "seconds": outcome.seconds,
+                    },
+                )
+    for outcome in outcomes:
+        spec = checks.get(outcome.unique_id)
+        if spec is not None and outcome.status != "skipped":
+            yield dg.AssetCheckResult(
+                asset_key=spec.asset_key,
+                check_name=spec.name,
+                passed=outcome.status == "pass",
+                severity=dg.AssetCheckSeverity.WARN
+                if outcome.status == "warn"
+                else dg.AssetCheckSeverity.ERROR,
+                metadata={"failing_rows": outcome.failures, "message": outcome.message or "as expected"},
+            )
+
+
+def _failure_text(stage: str, failed: list[NodeOutcome]) -> str:
+    lines = [
+        f"  {outcome.resource_type} {outcome.name}: {outcome.message.strip() or outcome.status}"
+        for outcome in failed
+    ]
+    return (
+        f"{len(failed)} node(s) of the dbt stage {stage} failed, so nothing after it was built:\n"
+        + "\n".join(lines)
+        + "\nThe compiled SQL of each lies under dbt/compiled in the state folder."
+    )

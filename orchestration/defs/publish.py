@@ -1,0 +1,46 @@
+"""Publish: copy the finished mart aside and switch readers to it in one rename."""
+
+import dagster as dg
+
+from orchestration.night import Night, clear_failures
+from orchestration.nightly_run import remember_publication
+from orchestration.owners import owner_team
+from orchestration.warehouse import publish_mart
+
+
+def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    """The publication, downstream of every mart table so that it is only made of a whole night."""
+
+    @dg.asset(
+        name="current",
+        key_prefix="publication",
+        group_name="publish",
+        deps=mart_keys,
+        owners=[owner_team("Credit Management")],
+        kinds={"duckdb", "parquet"},
+        description="The published mart: a read-only DuckDB file and Parquet, switched by one rename.",
+    )
+    def publish_mart_asset(context: dg.AssetExecutionContext, night: Night) -> dg.MaterializeResult:
+        with clear_failures(context):
+            settings = night.settings()
+            publication = publish_mart(
+                settings.warehouse_path,
+                settings.publication_dir,
+                as_of=night.day,
+                company=settings.company,
+                reporting_currency=settings.reporting_currency,
+                run_id=context.run_id,
+                keep=settings.publications.keep,
+            )
+            remember_publication(settings.home, night.as_of, context.run_id)
+            context.log.info(f"published {len(publication.tables)} tables as {publication.publication_id}")
+            return dg.MaterializeResult(
+                metadata={
+                    "as_of": publication.as_of,
+                    "tables": len(publication.tables),
+                    "dagster/row_count": sum(publication.tables.values()),
+                    "folder": dg.MetadataValue.path(publication.folder),
+                }
+            )
+
+    return publish_mart_asset

@@ -1,0 +1,55 @@
+"""Resolve: one customer code for every customer of every system, with the steward's word above the model's."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.night import Night, clear_failures
+from orchestration.owners import owner_team
+from orchestration.warehouse import open_warehouse
+
+_TABLES = {
+    "customer_xref": "Source customer to customer code, with probability and the rule that decided.",
+    "customer_alias": "Codes that were merged away, and the older code that stands for them.",
+    "customer_split": "Records that left a customer code, and the code they have now.",
+    "customer_group": "Customer code to the code of its top parent.",
+    "match_candidate": "Pairs that were compared and not plainly the same or different.",
+}
+
+
+@dg.multi_asset(
+    name="resolve_customers",
+    specs=[
+        dg.AssetSpec(
+            ["core", table],
+            group_name="resolve",
+            deps=[["staging", "stg_customers"]],
+            description=description,
+            owners=[owner_team("Master Data")],
+            kinds={"splink", "duckdb"},
+        )
+        for table, description in _TABLES.items()
+    ],
+)
+def resolve_customers(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:
+    """Link customers across systems and give each a stable code."""
+    from models_ml.entities import ResolveSettings, resolve
+    from orchestration.sources.steward import read_decisions
+
+    with clear_failures(context):
+        settings = night.settings()
+        decisions = read_decisions(settings.stewardship.decisions)
+        with open_warehouse(settings.warehouse_path) as connection:
+            outcome = resolve(
+                connection,
+                customers="staging.stg_customers",
+                as_of=night.day,
+                decisions=decisions,
+                settings=ResolveSettings(),
+            )
+            context.log.info(str(outcome))
+            for table in _TABLES:
+                count = connection.execute(f"select count(*) from core.{table}").fetchone()
+                yield dg.MaterializeResult(
+                    asset_key=["core", table], metadata={"dagster/row_count": int(count[0]) if count else 0}
+                )

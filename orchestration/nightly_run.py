@@ -1,0 +1,172 @@
+"""Runs the nightly job in this process and says how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.instance import prepare_instance
+from orchestration.warehouse import (
+    Publication,
+    current_publication,
+    hold_night_lock,
+    release_night_lock,
+)
+
+if TYPE_CHECKING:
+    from orchestration.settings import Settings
+
+LAST_RUN = "last_run.json"
+
+
+@dataclass(frozen=True)
+class NightOutcome:
+    """How a night ended: a publication, or the step that failed and why."""
+
+    as_of: date
+    run_id: str
+    publication: Publication | None
+    failed_step: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The last run's fate as the state folder remembers it; times are wall clock, UTC."""
+
+    as_of: str
+    state: str
+    run_id: str
+    started_at: str
+    ended_at: str = ""
+    failed_step: str = ""
+    error: str = ""
+
+
+def next_demo_day(settings: Settings) -> date:
+    """The demo company's next night: its first day, or the day after the one last published."""
+    publication = current_publication(settings.publication_dir)
+    if publication is None:
+        assert settings.demo is not None
+        return settings.demo.first_as_of
+    return date.fromisoformat(publication.as_of) + timedelta(days=1)
+
+
+def run_night(settings: Settings, *, config: Path | None, as_of: date, full_refresh: bool) -> NightOutcome:
+    """Run the nightly job for `as_of` and return how it ended.
+
+    Raises NightInProgressError where another process is running a night on the same state folder.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    hold_night_lock(settings.home)
+    try:
+        return _execute(settings, config, as_of, full_refresh)
+    finally:
+        release_night_lock(settings.home)
+
+
+def remember_start(home: Path, as_of: str, run_id: str) -> None:
+    """Note that a night has begun."""
+    _remember(home, LastRun(as_of, "running", run_id, started_at=_now()))
+
+
+def remember_publication(home: Path, as_of: str, run_id: str) -> None:
+    """Note that a night has been published."""
+    _remember(home, LastRun(as_of, "published", run_id, started_at=_started(home, run_id), ended_at=_now()))
+
+
+def remember_failure(home: Path, as_of: str, run_id: str, step: str, error: str) -> None:
+    """Note at which step a night ended without publication, and why."""
+    _remember(
+        home,
+        LastRun(
+            as_of,
+            "failed",
+            run_id,
+            started_at=_started(home, run_id),
+            ended_at=_now(),
+            failed_step=step,
+            error=error,
+        ),
+    )
+
+
+def last_run(home: Path) -> LastRun | None:
+    """The last run's fate, or None before the first."""
+    path = home / LAST_RUN
+    if not path.is_file():
+        return None
+    return LastRun(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def _execute(settings: Settings, config: Path | None, as_of: date, full_refresh: bool) -> NightOutcome:
+    prepare_instance(settings.dagster_dir)
+    os.environ["TRADE_CREDIT_HOME"] = str(settings.home.resolve())
+
+    import dagster as dg
+
+    from orchestration.definitions import build_definitions
+
+    definitions = build_definitions(settings)
+    instance = dg.DagsterInstance.get()
+    try:
+        result = definitions.resolve_job_def("nightly").execute_in_process(
+            instance=instance,
+            run_config=night_run_config(as_of, config, full_refresh=full_refresh, progress=True),
+            raise_on_error=False,
+        )
+    finally:
+        instance.dispose()
+    if result.success:
+        return NightOutcome(as_of, result.run_id, current_publication(settings.publication_dir))
+    step, error = _first_failure(result)
+    return NightOutcome(as_of, result.run_id, None, step, error)
+
+
+def night_run_config(
+    as_of: date, config: Path | None, *, full_refresh: bool = False, progress: bool = False
+) -> dict[str, Any]:
+    """Dagster run configuration of one night."""
+    resources = {
+        "night": {
+            "config": {
+                "as_of": as_of.isoformat(),
+                "config_file": str(config.resolve()) if config else "",
+                "full_refresh": full_refresh,
+            }
+        }
+    }
+    return {"resources": resources, **({"loggers": {"progress": {}}} if progress else {})}
+
+
+def _first_failure(result: Any) -> tuple[str, str]:
+    for event in result.all_events:
+        if event.event_type_value == "STEP_FAILURE":
+            data = event.step_failure_data
+            if data.user_failure_data is not None and data.user_failure_data.description:
+                return event.step_key, data.user_failure_data.description
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            return event.step_key, error.to_string() if error else "no error was recorded"
+    return "unknown", "the run failed outside a step; see the run in `trade-credit ui`"
+
+
+def _remember(home: Path, run: LastRun) -> None:
+    path = home / LAST_RUN
+    aside = path.with_suffix(".next")
+    aside.write_text(json.dumps(asdict(run), indent=2) + "\n", encoding="utf-8")
+    aside.replace(path)
+
+
+def _started(home: Path, run_id: str) -> str:
+    known = last_run(home)
+    return known.started_at if known is not None and known.run_id == run_id else ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
