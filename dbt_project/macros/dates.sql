@@ -39,3 +39,27 @@
 {% macro duckdb__day_series(start, stop) -%}
     (select cast(unnest(generate_series({{ start }}, {{ stop }}, interval 1 day)) as date) as day)
 {%- endmacro %}
+
+{#
+  Working hours between two timestamps: Monday to Friday, from var business_hours_from to business_hours_to, without a
+  holiday calendar. NULL where either is NULL.
+#}
+{% macro business_hours(start, stop) -%}
+    ({{ _business_seconds(stop) }} - {{ _business_seconds(start) }}) / 3600.0
+{%- endmacro %}
+
+{# Working seconds from Monday 2000-01-03 to a timestamp. #}
+{% macro _business_seconds(moment) -%}
+    {%- set day_seconds = (var('business_hours_to') - var('business_hours_from')) * 3600 -%}
+    {%- set days = dbt.datediff("cast('2000-01-03' as date)", moment, 'day') -%}
+    {%- set seconds_today = dbt.datediff(dbt.date_trunc('day', moment), moment, 'second') -%}
+    (
+        cast(floor(({{ days }}) / 7.0) as bigint) * 5 * {{ day_seconds }}
+        + least(mod({{ days }}, 7), 5) * {{ day_seconds }}
+        + case
+            when mod({{ days }}, 7) < 5
+                then least(greatest({{ seconds_today }} - {{ var('business_hours_from') * 3600 }}, 0), {{ day_seconds }})
+            else 0
+        end
+    )
+{%- endmacro %}

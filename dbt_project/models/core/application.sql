@@ -1,0 +1,130 @@
+-- Every application of value to a document that can be posted: both documents are in the ledger and share a currency.
+-- An application takes effect, and is known, when both of its documents are.
+with stated as (
+    select
+        application.source_system || '|' || application.application_id as application_id,
+        application.source_system,
+        application.kind as application_kind,
+        target.document_id,
+        coalesce(receipt.document_id, memo.document_id) as origin_document_id,
+        receipt.closed_on as origin_reversed_at,
+        receipt.closed_known_at as origin_reversed_known_at,
+        greatest(
+            application.applied_date, target.issue_date, receipt.issue_date, memo.issue_date
+        ) as effective_date,
+        greatest(application.known_at, target.known_at, receipt.known_at, memo.known_at) as known_at,
+        application.currency,
+        application.amount,
+        application.load_id,
+        application.row_key,
+        application.occurrence
+    from {{ ref('stg_payment_applications') }} as application
+    inner join {{ ref('document') }} as target
+        on target.document_id = application.source_system || '|' || application.invoice_id
+        and target.currency = application.currency
+    left join {{ ref('document') }} as receipt
+        on application.kind in ('cash', 'reversal')
+        and receipt.document_id = application.source_system || '|receipt:' || application.from_document_id
+        and receipt.currency = application.currency
+    left join {{ ref('document') }} as memo
+        on application.kind in ('credit_memo', 'reversal')
+        and receipt.document_id is null
+        and memo.document_id = application.source_system || '|' || application.from_document_id
+        and memo.document_kind = 'credit_memo'
+        and memo.currency = application.currency
+    -- Value taken from a document needs that document; discounts, write-offs and adjustments need none.
+    where coalesce(receipt.document_id, memo.document_id) is not null
+        or application.kind in ('discount', 'write_off', 'adjustment')
+        or (application.kind = 'reversal' and application.from_document_id is null)
+),
+
+cleared as (
+    select
+        receipt.source_system || '|cleared:' || target.document_no as application_id,
+        receipt.source_system,
+        'cash' as application_kind,
+        target.document_id,
+        receipt.document_id as origin_document_id,
+        receipt.issue_date as effective_date,
+        receipt.known_at,
+        receipt.currency,
+        -receipt.amount as amount,
+        receipt.load_id,
+        receipt.row_key,
+        receipt.occurrence
+    from {{ ref('document') }} as receipt
+    inner join {{ ref('document') }} as target
+        on receipt.source_system = target.source_system
+        and receipt.row_key = target.row_key
+        and receipt.occurrence = target.occurrence
+        and target.source_table = 'invoices'
+    where receipt.source_table = 'cleared_date'
+),
+
+-- A cleared credit memo was paid out or set off outside the data at hand: its balance is adjusted away.
+cleared_memo as (
+    select
+        source_system || '|cleared:' || document_no as application_id,
+        source_system,
+        'adjustment' as application_kind,
+        document_id,
+        cast(null as {{ dbt.type_string() }}) as origin_document_id,
+        closed_on as effective_date,
+        closed_known_at as known_at,
+        currency,
+        amount,
+        load_id,
+        row_key,
+        occurrence
+    from {{ ref('document') }}
+    where document_kind = 'credit_memo' and closed_on is not null
+),
+
+-- A reversed receipt gives its value back. Where the source does not state the reversal of each application, what is
+-- still applied is taken off the documents on the day of the reversal.
+taken_back as (
+    select
+        origin_document_id || '|taken_back:' || document_id as application_id,
+        min(source_system) as source_system,
+        'reversal' as application_kind,
+        document_id,
+        origin_document_id,
+        greatest(min(origin_reversed_at), max(effective_date)) as effective_date,
+        greatest(min(origin_reversed_known_at), max(known_at)) as known_at,
+        min(currency) as currency,
+        -sum(amount) as amount,
+        max(load_id) as load_id,
+        cast(null as {{ dbt.type_string() }}) as row_key,
+        cast(null as integer) as occurrence
+    from stated
+    where origin_reversed_at is not null and known_at <= {{ as_of_date() }}
+    group by origin_document_id, document_id
+    having sum(amount) <> 0
+)
+
+select
+    application_id,
+    source_system,
+    application_kind,
+    document_id,
+    origin_document_id,
+    effective_date,
+    known_at,
+    currency,
+    cast(amount as decimal(18, 2)) as amount,
+    load_id,
+    row_key,
+    occurrence
+from (
+    select
+        application_id, source_system, application_kind, document_id, origin_document_id, effective_date, known_at,
+        currency, amount, load_id, row_key, occurrence
+    from stated
+    union all
+    select * from cleared
+    union all
+    select * from cleared_memo
+    union all
+    select * from taken_back
+) as posted
+where known_at <= {{ as_of_date() }}

@@ -1,0 +1,1 @@
+{{ balance_intervals('effective_date') }}

@@ -1,0 +1,1 @@
+{{ balance_intervals('recognised_date') }}
