@@ -1,0 +1,99 @@
+"""Gate one: rules over landed rows; each rule is an asset check, and a blocking one stops everything after it."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.night import Night, NightError, clear_failures
+from orchestration.owners import owner_team
+from orchestration.sources.contract import TABLES
+from quality.catalog import Rule, load_rules
+
+_RULES = load_rules()
+
+
+def _key(table: str) -> dg.AssetKey:
+    return dg.AssetKey(["staging", f"accepted_{table}"])
+
+
+def _check(rule: Rule) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        rule.id,
+        asset=_key(rule.table),
+        description=f"{rule.reason} To mend: {rule.remedy}",
+        blocking=rule.severity == "block",
+        metadata={"owner": rule.owner, "dimension": rule.dimension, "severity": rule.severity},
+    )
+
+
+@dg.multi_asset(
+    name="quality_gate",
+    specs=[
+        dg.AssetSpec(
+            _key(table.name),
+            deps=[["raw", table.name]],
+            group_name="gate",
+            description=f"Landed {table.name} without the rows in quarantine.{table.name}.",
+            owners=[owner_team("IT Data Platform")],
+            kinds={"greatexpectations", "duckdb"},
+        )
+        for table in TABLES
+    ],
+    check_specs=[_check(rule) for rule in _RULES],
+)
+def quality_gate(
+    context: dg.AssetExecutionContext, night: Night
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Judge landed rows, keep bad ones apart with rule and owner, and stop the night where a rule blocks."""
+    from quality.runner import QuarantineThresholds, run_gate
+
+    with clear_failures(context):
+        settings = night.settings()
+        report = run_gate(
+            settings.warehouse_path,
+            as_of=night.day,
+            docs_dir=settings.quality_dir,
+            rules=_RULES,
+            thresholds=QuarantineThresholds(
+                settings.quality.quarantine_threshold, dict(settings.quality.thresholds)
+            ),
+            cut_over=settings.quality.cut_over_date,
+            company=settings.company,
+            reporting_currency=settings.reporting_currency,
+        )
+        for result in report.results:
+            yield dg.AssetCheckResult(
+                asset_key=_key(result.rule.table),
+                check_name=result.rule.id,
+                passed=result.status in {"passed", "not_applicable"},
+                severity=(
+                    dg.AssetCheckSeverity.ERROR if result.is_blocking else dg.AssetCheckSeverity.WARN
+                ),
+                metadata={
+                    "status": result.status,
+                    "expected": result.expected,
+                    "observed": result.error or result.observed,
+                    "rows_checked": result.rows_checked,
+                    "rows_failed": result.rows_failed,
+                    "rows_quarantined": result.rows_quarantined,
+                    "failing_keys": list(result.sample_keys),
+                    "owner": result.rule.owner,
+                },
+            )
+        quarantined = sum(table.quarantined for table in report.tables)
+        failed = sum(result.status == "failed" for result in report.results)
+        context.log.info(
+            f"{len(report.results)} rules, {failed} found something, {quarantined:,} rows quarantined"
+        )
+        if report.blocking:
+            raise NightError("The quality gate stopped the night:\n  - " + "\n  - ".join(report.blocking))
+        for table in report.tables:
+            yield dg.MaterializeResult(
+                asset_key=_key(table.table),
+                metadata={
+                    "dagster/row_count": table.accepted,
+                    "rows_landed": table.landed,
+                    "rows_quarantined": table.quarantined,
+                    "rows_released": table.released,
+                },
+            )
