@@ -1,0 +1,417 @@
+"""One night of customer resolution: records in, stable customer codes, aliases, splits, reviews and groups out."""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from models_ml.entities.assign import (
+    OPEN_END,
+    create_assignment_table,
+    create_cluster_table,
+    create_group_table,
+    create_judged_table,
+    create_review_table,
+)
+from models_ml.entities.link import (
+    LinkModel,
+    create_candidate_table,
+    create_pair_table,
+    default_levels,
+    install_pair_macros,
+)
+from models_ml.entities.normalise import INPUT_COLUMNS, create_record_table
+from models_ml.entities.settings import DecisionError, ResolveOutcome, ResolveSettings
+
+if TYPE_CHECKING:
+    import duckdb
+
+_SCRATCH = "entity_scratch"
+
+# State that outlives the night. `customer_code` remembers for good which source record a number was first issued to,
+# so that no number ever means another company, whichever night is run again.
+_STATE_TABLES = (
+    "core.customer_code (customer_code VARCHAR, source_system VARCHAR, customer_id VARCHAR, issued_on DATE)",
+    "core.xref_history (source_system VARCHAR, customer_id VARCHAR, customer_code VARCHAR, match_rule VARCHAR,"
+    " valid_from DATE, valid_to DATE)",
+    "core.customer_split (customer_code VARCHAR, new_customer_code VARCHAR, source_system VARCHAR,"
+    " customer_id VARCHAR, split_on DATE, reason VARCHAR)",
+    "core.match_parameter (as_of_date DATE, comparison VARCHAR, level_rank INTEGER, level VARCHAR, m_probability DOUBLE,"
+    " u_probability DOUBLE, origin VARCHAR)",
+)
+
+
+def resolve(
+    con: duckdb.DuckDBPyConnection,
+    *,
+    customers: str,
+    as_of: datetime.date,
+    decisions: Sequence[dict[str, Any]] | None,
+    seed: int,
+    settings: ResolveSettings,
+) -> ResolveOutcome:
+    """Give every source customer its customer code, as of `as_of`.
+
+    Parameters
+    ----------
+    con: open connection without a transaction in progress. All tables are written in one transaction at the end;
+        a failure before it leaves the database as it was. Intermediate tables live in an in-memory catalog.
+    customers: relation with one row per (source_system, customer_id) and the columns of `INPUT_COLUMNS`, text.
+    as_of: the night. What this or a later night wrote before is taken back first, so a night can be run again and
+        an earlier night can be run after a later one; numbers issued meanwhile stay with their records.
+    decisions: steward's rows (source_system_l, customer_id_l, source_system_r, customer_id_r, decision 'same' or
+        'different', decided_by, decided_on, reason). Those decided after `as_of` are not known yet; of several on
+        one pair the latest stands. They win over every other evidence.
+    seed: of the sample the weights are estimated from.
+
+    Writes (schema core)
+    --------------------
+    customer_xref(source_system, customer_id, customer_code, match_probability, match_rule, first_seen_on)
+    customer_alias(customer_code, alias_code, since), customer_group(customer_code, group_code),
+    match_candidate(source_system_l, customer_id_l, name_l, source_system_r, customer_id_r, name_r,
+    match_probability, rule, status), customer_split(customer_code, new_customer_code, source_system, customer_id,
+    split_on, reason), match_parameter(as_of_date, comparison, level_rank, level, m_probability, u_probability, origin), and the
+    state customer_code and xref_history.
+
+    Raises
+    ------
+    ValueError: `customers` lacks a column, or a (source_system, customer_id) stands in it twice or is empty.
+    DecisionError: decisions are ill-formed, or "same" rows join what a "different" row parts.
+    """
+    known = _checked_decisions(decisions or (), as_of)
+    _check_input(con, customers)
+    con.execute("CREATE SCHEMA IF NOT EXISTS core")
+    for table in _STATE_TABLES:
+        con.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+    with _scratch(con) as work:
+        columns = ", ".join(f"CAST({column} AS VARCHAR) AS {column}" for column in INPUT_COLUMNS)
+        con.execute(f"CREATE TABLE {_SCRATCH}.main.customer_input AS SELECT {columns} FROM {customers}")
+        create_record_table(work, "customer_input", "record")
+        install_pair_macros(work)
+        applied = _load_decisions(work, known)
+        _load_prior(con, work, as_of)
+        candidates = create_candidate_table(work, settings)
+        if candidates:
+            model = create_pair_table(work, settings, seed)
+        else:
+            model = LinkModel("default", "no candidate pairs", 0.0, default_levels())
+            _create_empty_pairs(work)
+        create_judged_table(work, settings)
+        conflicts = create_cluster_table(work)
+        new_codes = create_assignment_table(work, as_of)
+        create_review_table(work)
+        unknown_parents = create_group_table(work)
+        _load_parameters(work, model, as_of)
+        con.execute("BEGIN")
+        try:
+            _publish(con, as_of)
+            con.execute("COMMIT")
+        except BaseException:
+            con.execute("ROLLBACK")
+            raise
+    day = f"DATE '{as_of.isoformat()}'"
+    return ResolveOutcome(
+        records=_scalar(con, "SELECT count(*) FROM core.customer_xref"),
+        customers=_scalar(con, "SELECT count(DISTINCT customer_code) FROM core.customer_xref"),
+        new_codes=new_codes,
+        merged_codes=_scalar(con, f"SELECT count(*) FROM core.customer_alias WHERE since = {day}"),
+        split_records=_scalar(con, f"SELECT count(*) FROM core.customer_split WHERE split_on = {day}"),
+        accepted_pairs=_scalar(
+            con, "SELECT count(*) FROM core.match_candidate WHERE status IN ('accepted', 'steward_same')"
+        ),
+        review_pairs=_scalar(con, "SELECT count(*) FROM core.match_candidate WHERE status = 'review'"),
+        conflicts=conflicts,
+        decisions_applied=applied,
+        decisions_unmatched=len(known) - applied,
+        groups=_scalar(con, "SELECT count(DISTINCT group_code) FROM core.customer_group"),
+        unknown_parents=unknown_parents,
+        model=model.origin,
+        model_reason=model.reason,
+    )
+
+
+@contextmanager
+def _scratch(con: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A second connection whose current catalog is an in-memory database that vanishes afterwards."""
+    con.execute(f"ATTACH ':memory:' AS {_SCRATCH}")
+    work = con.cursor()
+    try:
+        work.execute(f"USE {_SCRATCH}")
+        yield work
+    finally:
+        work.close()
+        con.execute(f"DETACH {_SCRATCH}")
+
+
+def _check_input(con: duckdb.DuckDBPyConnection, customers: str) -> None:
+    present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {customers}").fetchall()}
+    missing = [column for column in INPUT_COLUMNS if column not in present]
+    if missing:
+        raise ValueError(
+            f"{customers} lacks {', '.join(missing)}; resolution needs the columns {', '.join(INPUT_COLUMNS)}"
+        )
+    faulty = con.execute(f"""
+        SELECT source_system, customer_id, count(*) FROM {customers}
+        GROUP BY ALL HAVING count(*) > 1 OR source_system IS NULL OR customer_id IS NULL ORDER BY 1, 2 LIMIT 5
+    """).fetchall()
+    if faulty:
+        shown = "; ".join(
+            f"{system or 'NULL'} {customer or 'NULL'}: {count} rows" for system, customer, count in faulty
+        )
+        raise ValueError(
+            f"{customers} must hold each (source_system, customer_id) once, and no empty one; found {shown}. "
+            "The uniqueness rule of the gate should have quarantined them"
+        )
+
+
+Key = tuple[str, str]
+
+
+def _checked_decisions(rows: Sequence[dict[str, Any]], as_of: datetime.date) -> dict[tuple[Key, Key], str]:
+    """The decisions in force on `as_of`, by unordered pair of (source_system, customer_id); raises DecisionError."""
+    problems: list[str] = []
+    latest: dict[tuple[Key, Key], tuple[datetime.date, str]] = {}
+    for number, row in enumerate(rows, start=1):
+        left = (str(row.get("source_system_l") or ""), str(row.get("customer_id_l") or ""))
+        right = (str(row.get("source_system_r") or ""), str(row.get("customer_id_r") or ""))
+        decision, decided = row.get("decision"), row.get("decided_on")
+        if not all(left + right):
+            problems.append(f"row {number}: source_system and customer_id must be given on both sides")
+            continue
+        if left == right:
+            problems.append(f"row {number}: {left[0]} {left[1]} stands on both sides")
+            continue
+        if decision not in ("same", "different"):
+            problems.append(f"row {number}: decision is {decision!r}; same or different is valid")
+            continue
+        try:
+            day = decided if isinstance(decided, datetime.date) else datetime.date.fromisoformat(str(decided))
+        except ValueError:
+            problems.append(f"row {number}: decided_on is {decided!r}; a date YYYY-MM-DD is valid")
+            continue
+        if day > as_of:
+            continue
+        pair = (left, right) if left < right else (right, left)
+        known = latest.get(pair)
+        if known is not None and known[0] == day and known[1] != decision:
+            problems.append(
+                f"row {number}: {_spelt(pair)} is decided same and different on {day}; keep one of the two rows"
+            )
+            continue
+        if known is None or known[0] <= day:
+            latest[pair] = (day, decision)
+    decided_pairs = {pair: decision for pair, (_, decision) in sorted(latest.items())}
+    problems += _contradictions(decided_pairs)
+    if problems:
+        raise DecisionError("steward decisions: " + "; ".join(problems))
+    return decided_pairs
+
+
+def _contradictions(decisions: dict[tuple[Key, Key], str]) -> list[str]:
+    """Pairs decided different whose two records are joined by other decisions of "same"."""
+    neighbours: dict[Key, set[Key]] = defaultdict(set)
+    for (left, right), decision in decisions.items():
+        if decision == "same":
+            neighbours[left].add(right)
+            neighbours[right].add(left)
+    found = []
+    for pair, decision in decisions.items():
+        if decision != "different":
+            continue
+        reached, frontier = {pair[0]}, [pair[0]]
+        while frontier:
+            fresh = neighbours.get(frontier.pop(), set()) - reached
+            reached |= fresh
+            frontier += fresh
+        if pair[1] in reached:
+            found.append(
+                f"{_spelt(pair)} is decided different, yet other rows call them the same as "
+                f"{', '.join(' '.join(key) for key in sorted(reached - set(pair)))}; withdraw one of these rows"
+            )
+    return found
+
+
+def _spelt(pair: tuple[Key, Key]) -> str:
+    return f"{' '.join(pair[0])} / {' '.join(pair[1])}"
+
+
+def _load_decisions(work: duckdb.DuckDBPyConnection, decisions: dict[tuple[Key, Key], str]) -> int:
+    """Create `steward` (record_no_l < record_no_r, decision); returns the decisions whose records both exist."""
+    work.execute("CREATE TABLE stated (sl VARCHAR, cl VARCHAR, sr VARCHAR, cr VARCHAR, decision VARCHAR)")
+    if decisions:
+        work.executemany(
+            "INSERT INTO stated VALUES (?, ?, ?, ?, ?)",
+            [(*left, *right, decision) for (left, right), decision in decisions.items()],
+        )
+    work.execute("""
+        CREATE TABLE steward AS
+        SELECT least(l.record_no, r.record_no) AS record_no_l, greatest(l.record_no, r.record_no) AS record_no_r, decision
+        FROM stated JOIN record l ON l.source_system = sl AND l.customer_id = cl
+        JOIN record r ON r.source_system = sr AND r.customer_id = cr ORDER BY 1, 2
+    """)
+    return _scalar(work, "SELECT count(*) FROM steward")
+
+
+def _load_prior(
+    con: duckdb.DuckDBPyConnection, work: duckdb.DuckDBPyConnection, as_of: datetime.date
+) -> None:
+    """Create `record_prior` (what each record carried before this night) and `register` (all numbers ever issued)."""
+    con.execute(f"""
+        CREATE TABLE {_SCRATCH}.main.prior_state AS
+        SELECT source_system, customer_id, customer_code AS prior_code, match_rule AS prior_rule,
+            valid_to >= DATE '{as_of.isoformat()}' AS is_active
+        FROM core.xref_history WHERE valid_from < DATE '{as_of.isoformat()}'
+        QUALIFY row_number() OVER (PARTITION BY source_system, customer_id ORDER BY valid_from DESC) = 1
+    """)
+    con.execute(f"CREATE TABLE {_SCRATCH}.main.issued AS SELECT * FROM core.customer_code")
+    work.execute("""
+        CREATE TABLE record_prior AS
+        SELECT r.record_no, p.prior_code, p.prior_rule, p.is_active
+        FROM record r JOIN prior_state p USING (source_system, customer_id)
+    """)
+    work.execute("""
+        CREATE TABLE register AS
+        SELECT i.customer_code, CAST(substr(i.customer_code, 2) AS BIGINT) AS code_no, r.record_no, i.issued_on
+        FROM issued i LEFT JOIN record r USING (source_system, customer_id)
+    """)
+
+
+def _create_empty_pairs(work: duckdb.DuckDBPyConnection) -> None:
+    work.execute("""
+        CREATE TABLE pair (record_no_l INTEGER, record_no_r INTEGER, match_probability DOUBLE, name_level INTEGER,
+            place_level INTEGER, phone_level INTEGER, email_domain_level INTEGER)
+    """)
+
+
+def _load_parameters(work: duckdb.DuckDBPyConnection, model: LinkModel, as_of: datetime.date) -> None:
+    work.execute("""
+        CREATE TABLE parameter (as_of_date DATE, comparison VARCHAR, level_rank INTEGER, level VARCHAR, m_probability DOUBLE,
+            u_probability DOUBLE, origin VARCHAR)
+    """)
+    rows: list[tuple[Any, ...]] = [
+        (
+            as_of,
+            "any",
+            0,
+            "probability that two records match",
+            model.probability_two_records_match,
+            None,
+            model.origin,
+        )
+    ]
+    ranks: dict[str, int] = defaultdict(int)
+    for (comparison, label), (m, u, origin) in model.levels.items():
+        ranks[comparison] += 1
+        rows.append((as_of, comparison, ranks[comparison], label, m, u, origin))
+    work.executemany("INSERT INTO parameter VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
+    """Take back what this or a later night wrote, then write tonight's state; runs inside the caller's transaction."""
+    day = f"DATE '{as_of.isoformat()}'"
+    scratch = f"{_SCRATCH}.main"
+    con.execute(f"DELETE FROM core.xref_history WHERE valid_from >= {day}")
+    con.execute(f"UPDATE core.xref_history SET valid_to = {OPEN_END} WHERE valid_to >= {day}")
+    con.execute(f"DELETE FROM core.customer_split WHERE split_on >= {day}")
+    con.execute(f"DELETE FROM core.match_parameter WHERE as_of_date >= {day}")
+    con.execute(f"INSERT INTO core.match_parameter SELECT * FROM {scratch}.parameter")
+    con.execute(f"""
+        INSERT INTO core.customer_code
+        SELECT format('C{{:06d}}', n.code_no), r.source_system, r.customer_id, n.issued_on
+        FROM {scratch}.new_code n JOIN {scratch}.record r ON r.record_no = n.cluster_no ORDER BY n.code_no
+    """)
+    con.execute(f"""
+        CREATE OR REPLACE TABLE core.customer_xref AS
+        WITH link AS (
+            SELECT unnest([record_no_l, record_no_r]) AS record_no, rule, strength, j.match_probability
+            FROM {scratch}.judged j JOIN {scratch}.cluster l ON l.record_no = j.record_no_l
+            JOIN {scratch}.cluster r ON r.record_no = j.record_no_r AND r.cluster_no = l.cluster_no
+            WHERE j.verdict IN ('accepted', 'steward_same')
+        ), best AS (
+            SELECT record_no, CASE WHEN rule = 'steward_same' THEN 'steward' ELSE rule END AS match_rule, match_probability
+            FROM link QUALIFY row_number() OVER (
+                PARTITION BY record_no ORDER BY strength DESC, match_probability DESC, rule) = 1
+        )
+        SELECT r.source_system, r.customer_id, a.customer_code, coalesce(b.match_probability, 1.0) AS match_probability,
+            coalesce(b.match_rule, 'single_record') AS match_rule, coalesce(f.first_seen_on, {day}) AS first_seen_on
+        FROM {scratch}.record r JOIN {scratch}.assignment a USING (record_no) LEFT JOIN best b USING (record_no)
+        LEFT JOIN (SELECT source_system, customer_id, min(valid_from) AS first_seen_on FROM core.xref_history
+            GROUP BY ALL) f USING (source_system, customer_id)
+        ORDER BY r.source_system, r.customer_id
+    """)
+    con.execute(f"""
+        INSERT INTO core.customer_split
+        WITH moved AS (
+            SELECT p.prior_code, x.customer_code, r.record_no, r.source_system, r.customer_id
+            FROM {scratch}.record_prior p JOIN {scratch}.record r USING (record_no)
+            JOIN {scratch}.assignment x USING (record_no) WHERE p.is_active AND p.prior_code <> x.customer_code
+        ), part AS (
+            SELECT p.prior_code, x.customer_code, count(*) AS records, min(record_no) AS first_no
+            FROM {scratch}.record_prior p JOIN {scratch}.assignment x USING (record_no) WHERE p.is_active
+            GROUP BY p.prior_code, x.customer_code
+        ), stayed AS (
+            -- Where the old customer is now: under its own code, or where most of it was merged into.
+            SELECT prior_code, customer_code AS main_code FROM part QUALIFY row_number() OVER (
+                PARTITION BY prior_code ORDER BY customer_code = prior_code DESC, records DESC, first_no) = 1
+        )
+        SELECT m.prior_code, m.customer_code, m.source_system, m.customer_id, {day},
+            CASE WHEN EXISTS (FROM {scratch}.steward s WHERE s.decision = 'different'
+                    AND m.record_no IN (s.record_no_l, s.record_no_r)) THEN 'steward_different'
+                 WHEN EXISTS (FROM {scratch}.judged j WHERE j.rule = 'registration_conflict'
+                    AND m.record_no IN (j.record_no_l, j.record_no_r)) THEN 'registration_conflict'
+                 ELSE 'evidence_too_weak' END
+        FROM moved m JOIN stayed s USING (prior_code) WHERE m.customer_code <> s.main_code
+        ORDER BY m.source_system, m.customer_id
+    """)
+    con.execute(f"""
+        UPDATE core.xref_history h SET valid_to = {day}
+        WHERE valid_to = {OPEN_END} AND NOT EXISTS (FROM core.customer_xref x
+            WHERE x.source_system = h.source_system AND x.customer_id = h.customer_id
+            AND x.customer_code = h.customer_code AND x.match_rule = h.match_rule)
+    """)
+    con.execute(f"""
+        INSERT INTO core.xref_history
+        SELECT source_system, customer_id, customer_code, match_rule, {day}, {OPEN_END}
+        FROM core.customer_xref x WHERE NOT EXISTS (FROM core.xref_history h WHERE h.valid_to = {OPEN_END}
+            AND h.source_system = x.source_system AND h.customer_id = x.customer_id)
+        ORDER BY source_system, customer_id
+    """)
+    con.execute(f"""
+        CREATE OR REPLACE TABLE core.customer_alias AS
+        WITH retired AS (
+            SELECT i.customer_code AS alias_code, i.source_system, i.customer_id
+            FROM core.customer_code i WHERE i.issued_on <= {day}
+            AND NOT EXISTS (FROM core.customer_xref x WHERE x.customer_code = i.customer_code)
+        ), heir AS (
+            -- The record the number was issued to shows who answers to it now; where it is gone, its last companions do.
+            SELECT alias_code, x.customer_code, 0 AS choice, x.source_system, x.customer_id
+            FROM retired JOIN core.customer_xref x USING (source_system, customer_id)
+            UNION ALL
+            SELECT alias_code, x.customer_code, 1, x.source_system, x.customer_id
+            FROM retired JOIN core.xref_history h ON h.customer_code = alias_code
+            JOIN core.customer_xref x ON x.source_system = h.source_system AND x.customer_id = h.customer_id
+        ), chosen AS (
+            SELECT alias_code, customer_code FROM heir QUALIFY row_number() OVER (
+                PARTITION BY alias_code ORDER BY choice, source_system, customer_id) = 1
+        )
+        SELECT c.customer_code, c.alias_code,
+            coalesce((SELECT max(valid_to) FROM core.xref_history h WHERE h.customer_code = c.alias_code), {day}) AS since
+        FROM chosen c ORDER BY c.customer_code, c.alias_code
+    """)
+    con.execute(f"""
+        CREATE OR REPLACE TABLE core.match_candidate AS
+        SELECT l.source_system AS source_system_l, l.customer_id AS customer_id_l, l.legal_name AS name_l,
+            r.source_system AS source_system_r, r.customer_id AS customer_id_r, r.legal_name AS name_r,
+            m.match_probability, m.rule, m.status
+        FROM {scratch}.match_pair m JOIN {scratch}.record l ON l.record_no = m.record_no_l
+        JOIN {scratch}.record r ON r.record_no = m.record_no_r
+        ORDER BY m.record_no_l, m.record_no_r
+    """)
+    con.execute(f"CREATE OR REPLACE TABLE core.customer_group AS SELECT * FROM {scratch}.code_group")
+
+
+def _scalar(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    return int(con.execute(sql).fetchall()[0][0])
