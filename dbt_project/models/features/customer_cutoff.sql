@@ -1,0 +1,272 @@
+-- One row a customer and cut-off: what was known of the customer on that day, as numbers with units.
+-- A figure whose source is absent, or that is undefined, is NULL: never zero by guess.
+with availability as (
+
+    select
+        {{ is_available('orders') }} as has_orders,
+        {{ is_available('disputes') }} as has_disputes,
+        {{ is_available('collection_actions') }} as has_actions,
+        {{ is_available('payments') }} as has_payments,
+        {{ is_available('payment_applications') }} as has_applications
+
+),
+
+limit_day as (
+
+    select cutoff_date, cutoff_date as limit_date, 'now' as moment from {{ ref('cutoff') }}
+    union all
+    select cutoff_date, {{ add_days('cutoff_date', -60) }}, 'before' from {{ ref('cutoff') }}
+
+),
+
+-- Of two limits that overlap, the one that began later holds; limits in several systems add up.
+ranked_limits as (
+
+    select
+        xref.customer_code,
+        limit_day.cutoff_date,
+        limit_day.moment,
+        {{ in_reporting_currency('limits.amount', 'limits.currency', 'fx_rate.rate') }} as limit_amount,
+        row_number() over (
+            partition by limits.source_system, limits.customer_id, limit_day.cutoff_date, limit_day.moment
+            order by limits.valid_from desc, limits.occurrence desc
+        ) as preference
+    from {{ ref('stg_credit_limits') }} as limits
+    inner join {{ source('core', 'customer_xref') }} as xref
+        on xref.source_system = limits.source_system and xref.customer_id = limits.customer_id
+    inner join limit_day
+        on limits.valid_from <= limit_day.limit_date
+        and limits.known_at <= limit_day.limit_date
+        and coalesce(limits.valid_to, cast('9999-12-31' as date)) >= limit_day.limit_date
+    left join {{ ref('fx_rate') }} as fx_rate
+        on fx_rate.currency = limits.currency and fx_rate.rate_date = limit_day.cutoff_date
+
+),
+
+limits as (
+
+    select
+        customer_code,
+        cutoff_date,
+        sum(case when moment = 'now' then limit_amount end) as limit_amount,
+        sum(case when moment = 'before' then limit_amount end) as limit_60_days_before_amount
+    from ranked_limits
+    where preference = 1
+    group by customer_code, cutoff_date
+
+),
+
+open_disputes as (
+
+    select
+        spine.customer_code,
+        spine.cutoff_date,
+        {{ sum_in_reporting_currency('disputes.amount', 'disputes.currency', 'fx_rate.rate') }} as disputed_amount
+    from {{ ref('stg_disputes') }} as disputes
+    inner join {{ source('core', 'customer_xref') }} as xref
+        on xref.source_system = disputes.source_system and xref.customer_id = disputes.customer_id
+    inner join {{ ref('customer_spine') }} as spine
+        on spine.customer_code = xref.customer_code
+        and disputes.known_at <= spine.cutoff_date
+        -- A settlement counts from the day we knew of it.
+        and (
+            disputes.closed_date is null
+            or greatest(disputes.closed_date, disputes.latest_known_at) > spine.cutoff_date
+        )
+    left join {{ ref('fx_rate') }} as fx_rate
+        on fx_rate.currency = disputes.currency and fx_rate.rate_date = spine.cutoff_date
+    group by spine.customer_code, spine.cutoff_date
+
+),
+
+joined as (
+
+    select
+        spine.customer_code,
+        spine.cutoff_date,
+        spine.is_as_of,
+        {{ months_between('spine.first_recognised_date', 'spine.cutoff_date') }} as months_of_history,
+        {{ months_between(
+            'least(coalesce(customer.customer_since, spine.first_effective_date), spine.first_effective_date)',
+            'spine.cutoff_date'
+        ) }} as tenure_months,
+        customer.segment,
+        customer.industry_code,
+        substr(customer.industry_code, 1, 2) as sector_code,
+        customer.group_code,
+        position.open_amount,
+        position.overdue_amount,
+        position.overdue_91_plus_amount,
+        position.overdue_target_amount,
+        position.net_amount,
+        position.net_60_days_before_amount,
+        position.unapplied_cash_amount,
+        case
+            when position.oldest_due_date < spine.cutoff_date
+                then {{ days_between('position.oldest_due_date', 'spine.cutoff_date') }}
+            else 0
+        end as oldest_days_past_due,
+        {{ days_between('position.last_payment_date', 'spine.cutoff_date') }} as days_since_last_payment,
+        limits.limit_amount,
+        limits.limit_60_days_before_amount,
+        open_disputes.disputed_amount,
+        promise.broken_promise_90d_count,
+        record.bureau_report_date,
+        record.risk_class,
+        record.bureau_score,
+        record.risk_class_change_6m,
+        record.notice_24m_count,
+        record.notice_90d_count,
+        record.insolvency_12m_count,
+        record.statement_period_end,
+        record.statement_age_months,
+        record.altman_z2,
+        record.equity_ratio,
+        record.current_ratio,
+        record.equity_amount,
+        record.revenue_amount,
+        {%- for column in [
+            'sales_12m_amount', 'sales_3m_amount', 'sales_4_to_6m_amount', 'sales_24m_amount', 'credit_memo_12m_amount',
+            'paid_3m_amount', 'paid_3m_amount_days', 'paid_12m_prior_amount', 'paid_12m_prior_amount_days',
+            'paid_12m_prior_amount_days_squared', 'paid_6m_amount', 'paid_late_6m_amount', 'paid_12m_amount',
+            'paid_discounted_6m_amount', 'paid_discounted_18m_amount', 'max_days_beyond_terms_6m',
+            'write_off_24m_amount', 'write_off_12m_amount', 'reversal_6m_count', 'settled_12m_count',
+            'dispute_6m_count', 'dunning_level_6m'
+        ] %}
+        behaviour.{{ column }},
+        {%- endfor %}
+        {%- for month in range(1, 8) %}
+        coalesce(behaviour.order_month_{{ month }}_amount, 0) as order_month_{{ month }}_amount,
+        {%- endfor %}
+        availability.*
+    from {{ ref('customer_spine') }} as spine
+    cross join availability
+    left join {{ ref('customer') }} as customer on customer.customer_code = spine.customer_code
+    left join {{ ref('customer_position') }} as position
+        on position.customer_code = spine.customer_code and position.cutoff_date = spine.cutoff_date
+    left join {{ ref('customer_behaviour') }} as behaviour
+        on behaviour.customer_code = spine.customer_code and behaviour.cutoff_date = spine.cutoff_date
+    left join {{ ref('customer_public_record') }} as record
+        on record.customer_code = spine.customer_code and record.cutoff_date = spine.cutoff_date
+    left join {{ ref('customer_promise') }} as promise
+        on promise.customer_code = spine.customer_code and promise.cutoff_date = spine.cutoff_date
+    left join limits
+        on limits.customer_code = spine.customer_code and limits.cutoff_date = spine.cutoff_date
+    left join open_disputes
+        on open_disputes.customer_code = spine.customer_code and open_disputes.cutoff_date = spine.cutoff_date
+
+),
+
+measured as (
+
+    select
+        joined.*,
+        cast(paid_3m_amount_days as double) / nullif(paid_3m_amount, 0) as days_beyond_terms_3m,
+        cast(paid_12m_prior_amount_days as double) / nullif(paid_12m_prior_amount, 0) as days_beyond_terms_12m_prior,
+        -- Rounding may leave a variance a hair below zero.
+        sqrt(greatest(0, cast(paid_12m_prior_amount_days_squared as double) / nullif(paid_12m_prior_amount, 0)
+            - power(cast(paid_12m_prior_amount_days as double) / nullif(paid_12m_prior_amount, 0), 2)
+        )) as unguarded_spread,
+        greatest(0, net_amount) as exposure_amount,
+        sum(paid_6m_amount) over sector_window as sector_paid_6m_amount,
+        sum(paid_late_6m_amount) over sector_window as sector_paid_late_6m_amount,
+        sum(paid_6m_amount) over group_window as group_paid_6m_amount,
+        sum(paid_late_6m_amount) over group_window as group_paid_late_6m_amount,
+        sum(open_amount) over (partition by cutoff_date) as portfolio_open_amount,
+        {{ median_of(['order_month_2_amount', 'order_month_3_amount', 'order_month_4_amount', 'order_month_5_amount',
+            'order_month_6_amount', 'order_month_7_amount']) }} as order_month_median_amount
+    from joined
+    window
+        sector_window as (partition by cutoff_date, sector_code),
+        group_window as (partition by cutoff_date, group_code)
+
+)
+
+{%- set features = [
+    ('days_beyond_terms_3m', 'days_beyond_terms_3m'),
+    ('days_beyond_terms_12m_prior', 'days_beyond_terms_12m_prior'),
+    ('days_beyond_terms_change', 'days_beyond_terms_3m - days_beyond_terms_12m_prior'),
+    ('days_beyond_terms_spread_12m', 'case when paid_12m_prior_amount > 0 then unguarded_spread end'),
+    ('late_share_6m', 'cast(coalesce(paid_late_6m_amount, 0) as double) / nullif(paid_6m_amount, 0)'),
+    ('max_days_past_due_6m',
+        'case when paid_6m_amount > 0 or open_amount > 0'
+        ~ ' then greatest(coalesce(max_days_beyond_terms_6m, 0), oldest_days_past_due) end'),
+    ('days_since_last_payment', 'days_since_last_payment'),
+    ('overdue_share', 'cast(overdue_amount as double) / nullif(open_amount, 0)'),
+    ('overdue_91_plus_share', 'cast(overdue_91_plus_amount as double) / nullif(open_amount, 0)'),
+    ('oldest_days_past_due', 'oldest_days_past_due'),
+    ('open_to_sales_ratio', 'cast(open_amount as double) / nullif(sales_3m_amount, 0)'),
+    ('receivables_utilisation_share', 'cast(exposure_amount as double) / nullif(limit_amount, 0)'),
+    ('utilisation_change_60d',
+        'cast(exposure_amount as double) / nullif(limit_amount, 0)'
+        ~ ' - cast(greatest(0, net_60_days_before_amount) as double) / nullif(limit_60_days_before_amount, 0)'),
+    ('order_surge_ratio',
+        'case when has_orders then cast(order_month_1_amount as double) / nullif(order_month_median_amount, 0) end'),
+    ('sales_trend_6m', 'cast(coalesce(sales_3m_amount, 0) as double) / nullif(sales_4_to_6m_amount, 0) - 1'),
+    ('disputes_open_share',
+        'case when has_disputes then least(1, cast(coalesce(disputed_amount, 0) as double) / nullif(open_amount, 0)) end'),
+    ('disputes_count_6m', 'case when has_disputes then coalesce(dispute_6m_count, 0) end'),
+    ('broken_promises_90d', 'case when has_actions then coalesce(broken_promise_90d_count, 0) end'),
+    ('dunning_level_max_6m', 'case when has_actions then coalesce(dunning_level_6m, 0) end'),
+    ('discount_taken_share_6m',
+        'case when paid_discounted_18m_amount > 0'
+        ~ ' then cast(coalesce(paid_discounted_6m_amount, 0) as double) / nullif(paid_6m_amount, 0) end'),
+    ('concentration_share', 'cast(open_amount as double) / nullif(portfolio_open_amount, 0)'),
+    ('tenure_months', 'tenure_months'),
+    ('paid_invoice_count_12m', 'coalesce(settled_12m_count, 0)'),
+    ('unapplied_cash_share',
+        'case when has_payments then cast(unapplied_cash_amount as double) / nullif(open_amount, 0) end'),
+    ('credit_memo_share_12m', 'cast(coalesce(credit_memo_12m_amount, 0) as double) / nullif(sales_12m_amount, 0)'),
+    ('reversals_count_6m', 'case when has_payments then coalesce(reversal_6m_count, 0) end'),
+    ('write_off_share_24m',
+        'case when has_applications then cast(coalesce(write_off_24m_amount, 0) as double) / nullif(sales_24m_amount, 0) end'),
+    ('bureau_risk_class', 'risk_class'),
+    ('bureau_score', 'bureau_score'),
+    ('bureau_class_change_6m', 'risk_class_change_6m'),
+    ('legal_notice_count_24m', 'notice_24m_count'),
+    ('altman_z2', 'altman_z2'),
+    ('statement_age_months', 'statement_age_months'),
+    ('equity_ratio', 'equity_ratio'),
+    ('current_ratio', 'current_ratio'),
+    ('sector_late_share_6m',
+        'case when sector_code is not null'
+        ~ ' then cast(coalesce(sector_paid_late_6m_amount, 0) - coalesce(paid_late_6m_amount, 0) as double)'
+        ~ ' / nullif(sector_paid_6m_amount - coalesce(paid_6m_amount, 0), 0) end'),
+    ('group_late_share_6m',
+        'case when group_code is not null'
+        ~ ' then cast(coalesce(group_paid_late_6m_amount, 0) - coalesce(paid_late_6m_amount, 0) as double)'
+        ~ ' / nullif(group_paid_6m_amount - coalesce(paid_6m_amount, 0), 0) end'),
+] %}
+
+select
+    customer_code,
+    cutoff_date,
+    is_as_of,
+    coalesce(
+        (
+            overdue_target_amount > 0
+            and overdue_target_amount >= cast({{ var('target_amount_share') }} as decimal(9, 6)) * open_amount
+        )
+        or coalesce(write_off_12m_amount, 0) > 0
+        or coalesce(insolvency_12m_count, 0) > 0,
+        false
+    ) as is_in_default_at_cutoff,
+    cast(months_of_history as integer) as months_of_history,
+    statement_period_end is not null as has_financials,
+    bureau_report_date is not null as has_bureau,
+    segment,
+    industry_code,
+    group_code,
+    cast(open_amount as decimal(18, 2)) as open_amount_reporting,
+    cast(exposure_amount as decimal(18, 2)) as exposure_amount_reporting,
+    cast(limit_amount as decimal(18, 2)) as credit_limit_amount_reporting,
+    cast(coalesce(sales_12m_amount, 0) as decimal(18, 2)) as sales_12m_amount_reporting,
+    cast(coalesce(sales_3m_amount, 0) as decimal(18, 2)) as sales_3m_amount_reporting,
+    cast(coalesce(paid_12m_amount, 0) as decimal(18, 2)) as paid_12m_amount_reporting,
+    equity_amount as equity_amount_reporting,
+    revenue_amount as revenue_amount_reporting,
+    cast(notice_90d_count as integer) as legal_notice_count_90d,
+    {%- for name, expression in features %}
+    cast({{ expression }} as double) as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from measured
