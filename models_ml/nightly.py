@@ -1,0 +1,354 @@
+"""The two calls of a night: `learn` decides which model scores, `score_night` scores every customer with
+reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from models_ml.evaluate import COLUMNS as METRIC_COLUMNS
+from models_ml.evaluate import Judged, Sample, grade_table, judge, metric_rows
+from models_ml.explain import COLUMNS as REASON_COLUMNS
+from models_ml.explain import explain
+from models_ml.features import check_frame
+from models_ml.labels import Refusal, Split, split
+from models_ml.model import EXPERT, SCORECARD, XGBOOST, Champion, Model, predict_pd
+from models_ml.monitor import psi, psi_bound, stability
+from models_ml.promotion import FALL_BACK_EXPERT, KEEP, Contender, Decision, decide
+from models_ml.score import SCORED, score
+from models_ml.train import LearnSettings, data_fingerprint, expert_model, fit, model_id, naive_scores
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from models_ml.policy import Policy
+
+    Floats = NDArray[np.float64]
+
+RUN_COLUMNS = (
+    "as_of_date", "model_id", "model_kind", "is_champion", "is_published", "decision", "decision_reason",
+    "train_from", "train_to", "calibration_from", "calibration_to", "test_from", "test_to", "train_rows",
+    "train_events", "test_rows", "test_events", "data_fingerprint", "policy_version", "horizon_months",
+    "metrics",
+)  # fmt: skip
+# Metrics of the whole test sample that mart.model_run shows without a join.
+_HEADLINE = (
+    "auc",
+    "gini",
+    "ks",
+    "pr_auc",
+    "brier",
+    "calibration_ratio",
+    "top_decile_event_share",
+    "top_decile_lift",
+)
+
+
+@dataclass(frozen=True)
+class LearnOutcome:
+    """What a night's learning found.
+
+    published, role: the model that scores tonight and as what (champion, provisional, expert).
+    candidates: every model made tonight, the expert table included; save them all, then promote `published`.
+    metrics: rows of ml.model_metric, empty where nothing could be judged. runs: rows of ml.model_run.
+    refusal: why no model was trained, None where one was. split: the periods used.
+    """
+
+    published: Model
+    role: str
+    decision: Decision
+    candidates: tuple[Model, ...]
+    metrics: pd.DataFrame
+    runs: pd.DataFrame
+    refusal: Refusal | None = None
+    split: Split | None = None
+
+
+@dataclass(frozen=True)
+class NightScores:
+    """Rows of ml.customer_score, ml.score_reason and mart.model_monitoring (empty for the expert table)."""
+
+    scores: pd.DataFrame
+    reasons: pd.DataFrame
+    monitoring: pd.DataFrame
+
+
+def learn(
+    training: pd.DataFrame,
+    *,
+    as_of: date,
+    settings: LearnSettings,
+    policy: Policy,
+    champion: Champion | None = None,
+    stored: Callable[[str], Model | None] | None = None,
+) -> LearnOutcome:
+    """Train the candidates, judge them beside champion and baselines, decide who scores.
+
+    training: features.customer_cutoff joined with features.customer_label on (customer_code, cutoff_date), in
+    any row order. champion: registry.champion_before(as_of). stored: looks a model up by id (registry.find);
+    a candidate made from the same data, settings and policy is then not trained again.
+    Raises FrameMismatch. Too few events is not an error: the outcome carries the Refusal and the fallback.
+    """
+    check_frame(training, labelled=True, what="training frame")
+    expert = expert_model(settings, policy)
+    incumbent, set_aside = _usable(champion, training, as_of, settings)
+    periods = split(training, as_of=as_of, gates=policy.gates, rules=policy.score_rules)
+    if isinstance(periods, Refusal):
+        return _without_training(periods, expert, incumbent, set_aside, as_of, settings, policy)
+
+    fingerprint = data_fingerprint(periods)
+    candidates: list[Model] = []
+    for kind in (XGBOOST, SCORECARD) if periods.has_cases_for_boosting else (SCORECARD,):
+        known = stored(model_id(kind, fingerprint, settings, policy)) if stored else None
+        candidates.append(known or fit(kind, periods, settings, policy, fingerprint))
+
+    test = periods.test.frame
+    sample = Sample.of(test)
+    judged_models = {m.model_id: m for m in [*candidates, expert, *([incumbent.model] if incumbent else [])]}
+    pds = {name: predict_pd(m, test, policy.score_rules) for name, m in judged_models.items()}
+    naive = naive_scores(test)
+    resamples = policy.gates.bootstrap_samples
+    judged = judge(pds | naive, sample, pd_scores=frozenset(pds), resamples=resamples, seed=settings.seed)
+
+    contenders = {
+        name: _contender(m, judged[name], pds[name], sample, policy) for name, m in judged_models.items()
+    }
+    decision = decide(
+        [contenders[m.model_id] for m in candidates],
+        contenders[expert.model_id],
+        contenders[incumbent.model.model_id] if incumbent else None,
+        incumbent.role if incumbent else None,
+        max(judged[name].values["auc"] for name in naive),
+        policy.gates,
+    )
+    decision = _with_note(decision, set_aside)
+    if not periods.has_cases_for_boosting:
+        decision = _with_note(
+            decision,
+            f"Boosting was not trained: {periods.train.events} customers with an event, at least "
+            f"{policy.gates.train_events_min} are needed",
+        )
+
+    metrics = _metrics(as_of, judged_models, judged, pds, sample, policy, settings)
+    finished = [_with_metrics(m, metrics) for m in candidates]
+    by_id = {m.model_id: m for m in [*finished, expert]} | (
+        {incumbent.model.model_id: incumbent.model} if incumbent else {}
+    )
+    return LearnOutcome(
+        by_id[decision.model_id],
+        decision.role,
+        decision,
+        (*finished, expert),
+        metrics,
+        _runs(as_of, list(by_id.values()), decision, judged, policy),
+        split=periods,
+    )
+
+
+def score_night(
+    current: pd.DataFrame,
+    prior: pd.DataFrame,
+    *,
+    as_of: date,
+    model: Model,
+    role: str,
+    policy: Policy,
+    settings: LearnSettings,
+) -> NightScores:
+    """Score every customer of `current` (features.customer_cutoff at as_of) and say why.
+
+    prior: features.customer_cutoff_prior for the same customers. Raises FrameMismatch.
+    """
+    import pandas as pd
+
+    check_frame(current)
+    target = (
+        f"{settings.target_amount_share:.0%} or more of the open amount is {settings.target_days_past_due} "
+        "days or more past due, or a write-off or insolvency is known from the last 12 months"
+    )
+    scores = score(current, as_of=as_of, model=model, role=role, policy=policy, target=target)
+    scored = scores[scores["score_status"] == SCORED]
+    rows = current[current["customer_code"].isin(scored["customer_code"])].sort_values(
+        "customer_code", kind="stable", ignore_index=True
+    )
+    reasons = pd.DataFrame(columns=list(REASON_COLUMNS))
+    monitoring = pd.DataFrame()
+    if len(rows):
+        reasons = explain(rows, prior, as_of=as_of, model=model, reasons_max=policy.score_rules.reasons_max)
+        if model.reference.score is not None:
+            monitoring = stability(
+                as_of=as_of,
+                model_id=model.model_id,
+                reference_score=model.reference.score,
+                reference_features=model.reference.features,
+                current_score=scored["pd"].to_numpy(dtype="float64"),
+                current=rows,
+                gates=policy.gates,
+            )
+    return NightScores(scores, reasons, monitoring)
+
+
+def _usable(
+    champion: Champion | None, training: pd.DataFrame, as_of: date, settings: LearnSettings
+) -> tuple[Champion | None, str]:
+    """The champion if it is a learned model that can score this night, else None and why it was set aside."""
+    if champion is None or champion.model.kind == EXPERT:
+        return None, ""
+    model = champion.model
+    missing = [n for n in model.features if n not in training.columns]
+    if model.facts.get("target") != settings.target:
+        why = f"it predicts {model.facts.get('target')}, this run asks for {settings.target}"
+    elif missing:
+        why = f"its features {', '.join(missing)} are no longer delivered"
+    elif date.fromisoformat(model.facts["outcomes_to"]) > as_of:
+        why = f"it knows outcomes up to {model.facts['outcomes_to']}, after {as_of.isoformat()}"
+    else:
+        return champion, ""
+    return None, f"Champion {model.model_id} was set aside: {why}"
+
+
+def _without_training(
+    refusal: Refusal,
+    expert: Model,
+    incumbent: Champion | None,
+    set_aside: str,
+    as_of: date,
+    settings: LearnSettings,
+    policy: Policy,
+) -> LearnOutcome:
+    import pandas as pd
+
+    if incumbent is not None:
+        model, role = incumbent.model, incumbent.role
+        decision = Decision(KEEP, model.model_id, model.kind, role, f"{refusal.message} The champion scores")
+    else:
+        model, role = expert, EXPERT
+        decision = Decision(
+            FALL_BACK_EXPERT,
+            expert.model_id,
+            expert.kind,
+            EXPERT,
+            f"{refusal.message} The expert table scores",
+        )
+    decision = _with_note(decision, set_aside)
+    models = [expert] if model is expert else [model, expert]
+    return LearnOutcome(
+        model,
+        role,
+        decision,
+        (expert,),
+        pd.DataFrame(columns=list(METRIC_COLUMNS)),
+        _runs(as_of, models, decision, {}, policy),
+        refusal=refusal,
+    )
+
+
+def _with_note(decision: Decision, note: str) -> Decision:
+    return replace(decision, reason=f"{decision.reason}. {note}") if note else decision
+
+
+def _contender(model: Model, judged: Judged, pds: Floats, sample: Sample, policy: Policy) -> Contender:
+    """Stability is taken between the calibration and the test period, one row a customer; the expert table
+    has no period of its own and is not asked for it."""
+    value, bound = 0.0, float("inf")
+    reference = model.reference.score
+    if reference is not None:
+        counts = reference.count(pds[sample.latest_by_customer()])
+        bins = sum(1 for a, b in zip(reference.counts, counts, strict=True) if a or b)
+        value = psi(reference.counts, [float(c) for c in counts])
+        bound = psi_bound(reference.total, int(counts.sum()), bins, policy.gates.psi_confidence)
+    return Contender(
+        model.model_id, model.kind, judged, grade_table(pds, sample, policy.grades), value, bound
+    )
+
+
+def _metrics(
+    as_of: date,
+    models: dict[str, Model],
+    judged: dict[str, Judged],
+    pds: dict[str, Floats],
+    sample: Sample,
+    policy: Policy,
+    settings: LearnSettings,
+) -> pd.DataFrame:
+    import pandas as pd
+
+    tables = []
+    for name in judged:
+        model = models.get(name)
+        tables.append(
+            metric_rows(
+                as_of=as_of,
+                model_id=name,
+                model_kind=model.kind if model else "naive",
+                judged=judged[name],
+                sample=sample,
+                pd_values=pds.get(name),
+                grades=policy.grades,
+                resamples=min(200, policy.gates.bootstrap_samples),
+                seed=settings.seed,
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _with_metrics(model: Model, metrics: pd.DataFrame) -> Model:
+    own = metrics[metrics["model_id"] == model.model_id].drop(
+        columns=["as_of_date", "model_id", "model_kind"]
+    )
+    rows = tuple({str(k): _plain(v) for k, v in row.items()} for row in own.to_dict("records"))
+    return replace(model, metrics=rows)
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types, with None for NaN (NaN is not JSON)."""
+    import numpy as np
+
+    if isinstance(value, (float, np.floating)):
+        return None if np.isnan(value) else float(value)
+    return int(value) if isinstance(value, (int, np.integer)) else value
+
+
+def _runs(
+    as_of: date, models: list[Model], decision: Decision, judged: dict[str, Judged], policy: Policy
+) -> pd.DataFrame:
+    import json
+
+    import pandas as pd
+
+    rows = []
+    for model in models:
+        published = model.model_id == decision.model_id
+        failed = "; ".join(str(c) for c in decision.failed(model.model_id))
+        facts = model.facts
+        values = judged[model.model_id].values if model.model_id in judged else {}
+        rows.append(
+            {
+                "as_of_date": as_of,
+                "model_id": model.model_id,
+                "model_kind": model.kind,
+                "is_champion": published and decision.role == "champion",
+                "is_published": published,
+                "decision": decision.decision if published else "not_published",
+                "decision_reason": decision.reason if published else failed or "Another model scores",
+                **{c: _day(facts.get(c)) for c in RUN_COLUMNS if c.endswith(("_from", "_to"))},
+                **{c: facts.get(c) for c in RUN_COLUMNS if c.endswith(("_rows", "_events"))},
+                "data_fingerprint": facts.get("data_fingerprint"),
+                "policy_version": policy.version,
+                "horizon_months": model.horizon_months,
+                "metrics": json.dumps(
+                    {m: _plain(values[m]) for m in _HEADLINE if m in values}, sort_keys=True
+                ),
+            }
+        )
+    frame = pd.DataFrame(rows)[list(RUN_COLUMNS)]
+    counts = [c for c in RUN_COLUMNS if c.endswith(("_rows", "_events"))]
+    return frame.astype(dict.fromkeys(counts, "Int64"))
+
+
+def _day(value: str | None) -> date | None:
+    return date.fromisoformat(value) if value else None

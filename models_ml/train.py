@@ -1,0 +1,278 @@
+"""Fit one model on a split: monotone XGBoost or the points scorecard, calibrated on its own period.
+
+Nothing here sees the test period. The number of trees and the calibration both come from folds of customers,
+so that no model is asked about a customer it learned from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from models_ml.calibrate import Calibrator, calibrate
+from models_ml.features import FEATURES, NAMES, matrix
+from models_ml.labels import Period, Split
+from models_ml.model import EXPERT, SCORECARD, THREADS, XGBOOST, Model, Reference, directions, predict_pd
+from models_ml.monitor import distribution
+from models_ml.scorecard import Scorecard, expert_table, fit_scorecard
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from models_ml.policy import Policy
+
+    Floats = NDArray[np.float64]
+
+KNOWN_SHARE_MIN = 0.02
+ROUNDS_WITHOUT_EVIDENCE = 50
+
+TREE_PARAMETERS: dict[str, Any] = {
+    "objective": "binary:logistic",
+    "eval_metric": "logloss",
+    "tree_method": "hist",
+    "max_depth": 4,
+    "max_bin": 64,
+    "eta": 0.08,
+    "min_child_weight": 4,
+    "subsample": 0.8,
+    "colsample_bytree": 0.7,
+    "lambda": 5.0,
+}
+
+
+@dataclass(frozen=True)
+class LearnSettings:
+    """What is predicted and how it is learned. The target's three values state the label frame's definition;
+    they are part of a model's identity, so a model of another target is never compared or used."""
+
+    horizon_months: int = 12
+    target_days_past_due: int = 91
+    target_amount_share: float = 0.10
+    seed: int = 20_261
+    folds: int = 3
+    max_rounds: int = 400
+    early_stopping_rounds: int = 25
+
+    @property
+    def target(self) -> str:
+        return f"{self.horizon_months}m/{self.target_days_past_due}d/{self.target_amount_share:g}"
+
+
+def data_fingerprint(split: Split) -> str:
+    """SHA-256 over the keys, features, outcome and period of every row used, in float32 and in fixed
+    order."""
+    import numpy as np
+    import pandas as pd
+
+    digest = hashlib.sha256()
+    for name, period in (("train", split.train), ("calibration", split.calibration), ("test", split.test)):
+        frame = period.frame
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(matrix(frame, NAMES).to_numpy()).tobytes())
+        digest.update(frame["is_event"].to_numpy(dtype="int8").tobytes())
+        days = pd.to_datetime(frame["cutoff_date"]).to_numpy().astype("datetime64[D]").astype("int64")
+        digest.update(days.tobytes())
+        digest.update("\n".join(frame["customer_code"].astype(str)).encode())
+    return digest.hexdigest()
+
+
+def model_id(kind: str, fingerprint: str, settings: LearnSettings, policy: Policy) -> str:
+    """Name of the model that this data, these settings and this policy give: known before it is trained."""
+    import xgboost
+
+    identity = {
+        "kind": kind,
+        "data": fingerprint,
+        "settings": asdict(settings),
+        "parameters": TREE_PARAMETERS,
+        "policy": policy.fingerprint,
+        "xgboost": xgboost.__version__,
+        "features": [asdict(f) for f in FEATURES],
+    }
+    return f"{kind}-{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
+def expert_model(settings: LearnSettings, policy: Policy) -> Model:
+    """The policy's expert table as a model, its PDs brought to the horizon of the settings."""
+    table = expert_table(policy)
+    rules = policy.score_rules
+    identity = json.dumps({"policy": policy.fingerprint, "target": settings.target}, sort_keys=True)
+    return Model(
+        f"{EXPERT}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}",
+        EXPERT,
+        settings.horizon_months,
+        table.names,
+        Calibrator("horizon", exponent=settings.horizon_months / rules.expert_horizon_months),
+        scorecard=table,
+        facts={"target": settings.target, "policy_version": policy.version},
+    )
+
+
+def usable_features(train: Period) -> tuple[str, ...]:
+    """Features with at least two values and a value in 2 % of the training rows; what is not available
+    stays out."""
+    x = matrix(train.frame, NAMES)
+    known = x.notna().mean()
+    return tuple(n for n in NAMES if known[n] >= KNOWN_SHARE_MIN and x[n].nunique() > 1)
+
+
+def fit(kind: str, split: Split, settings: LearnSettings, policy: Policy, fingerprint: str) -> Model:
+    """Fit and calibrate one model of `kind` ('xgboost' or 'scorecard'); metrics are added by the
+    evaluation."""
+    import numpy as np
+
+    names = usable_features(split.train)
+    train, held = split.train.frame, split.calibration.frame
+    event = train["is_event"].to_numpy(dtype="float64")
+    train_fold, held_fold = _fold(train, settings), _fold(held, settings)
+    out_of_fold = np.zeros(len(held))
+    facts: dict[str, Any] = {}
+    booster: bytes | None = None
+    scorecard: Scorecard | None = None
+
+    if kind == XGBOOST:
+        rounds: list[int] = []
+        for fold in range(settings.folds):
+            inside = train_fold == fold
+            fitted, best = _boost(train, event, ~inside, inside, names, settings)
+            rounds += [best] if best else []
+            out_of_fold[held_fold == fold] = _margins(fitted, held[held_fold == fold], names)
+        tree_count = int(np.median(rounds)) if rounds else ROUNDS_WITHOUT_EVIDENCE
+        everyone = np.ones(len(train), dtype=bool)
+        final, _ = _boost(train, event, everyone, None, names, settings, rounds=tree_count)
+        booster = bytes(final.save_raw("ubj"))
+        facts["tree_count"] = tree_count
+    elif kind == SCORECARD:
+        for fold in range(settings.folds):
+            outside = train_fold != fold
+            fitted = fit_scorecard(train[outside], event[outside], names)
+            out_of_fold[held_fold == fold] = fitted.margin(held[held_fold == fold])
+        scorecard = fit_scorecard(train, event, names)
+        names = scorecard.names
+    else:
+        raise ValueError(f"Cannot fit a model of kind {kind!r}; valid are {XGBOOST}, {SCORECARD}")
+
+    calibrator = calibrate(
+        out_of_fold,
+        held["is_event"].to_numpy(dtype="float64"),
+        cases=int(held["customer_code"].nunique()),
+        sigmoid_below=policy.gates.sigmoid_calibration_below,
+    )
+    facts |= _facts(split, settings, policy, fingerprint)
+    model = Model(
+        model_id(kind, fingerprint, settings, policy),
+        kind,
+        settings.horizon_months,
+        names,
+        calibrator,
+        booster,
+        scorecard,
+        facts=facts,
+    )
+    return _with_reference(model, split, policy)
+
+
+def naive_scores(frame: pd.DataFrame) -> dict[str, Floats]:
+    """Two rules that need no model: anything overdue for more than 30 days (0 or 1), and days beyond terms of
+    the last 3 months. Higher is riskier; a value that is not available counts as no sign of risk."""
+    import numpy as np
+
+    x = matrix(frame, ("oldest_days_past_due", "days_beyond_terms_3m")).astype("float64")
+    return {
+        "naive-overdue-30": (x["oldest_days_past_due"] > 30).to_numpy(dtype="float64"),
+        "naive-days-beyond-terms": np.nan_to_num(x["days_beyond_terms_3m"].to_numpy(), nan=0.0),
+    }
+
+
+def _fold(frame: pd.DataFrame, settings: LearnSettings) -> NDArray[np.int64]:
+    """Fold of each row by a hash of its customer: all cut-offs of a customer fall into one fold, on every
+    run."""
+    import pandas as pd
+
+    codes = frame["customer_code"].astype("object").to_numpy()
+    return (pd.util.hash_array(codes) % settings.folds).astype("int64")
+
+
+def _boost(
+    frame: pd.DataFrame,
+    event: Floats,
+    learn: NDArray[np.bool_],
+    stop: NDArray[np.bool_] | None,
+    names: tuple[str, ...],
+    settings: LearnSettings,
+    *,
+    rounds: int | None = None,
+) -> tuple[Any, int]:
+    """Boost on the rows of `learn`; where `stop` rows hold an event, stop when they no longer get better.
+
+    Returns the booster and the number of rounds found, 0 where it was not sought.
+    """
+    import xgboost
+
+    x = matrix(frame, names).to_numpy()
+    parameters = TREE_PARAMETERS | {
+        "seed": settings.seed,
+        "nthread": THREADS,
+        "monotone_constraints": "(" + ",".join(str(d) for d in directions(names)) + ")",
+    }
+
+    def data(rows: NDArray[np.bool_]) -> Any:
+        return xgboost.DMatrix(x[rows], label=event[rows], feature_names=list(names), nthread=THREADS)
+
+    may_stop = stop is not None and event[stop].any() and event[learn].any()
+    if stop is None or not may_stop:
+        return xgboost.train(parameters, data(learn), rounds or ROUNDS_WITHOUT_EVIDENCE), 0
+    booster = xgboost.train(
+        parameters,
+        data(learn),
+        settings.max_rounds,
+        evals=[(data(stop), "held")],
+        early_stopping_rounds=settings.early_stopping_rounds,
+        verbose_eval=False,
+    )
+    best = int(booster.best_iteration) + 1
+    return booster[:best], best
+
+
+def _margins(booster: Any, frame: pd.DataFrame, names: tuple[str, ...]) -> Floats:
+    import numpy as np
+    import xgboost
+
+    x = xgboost.DMatrix(matrix(frame, names).to_numpy(), feature_names=list(names), nthread=THREADS)
+    return np.asarray(booster.predict(x, output_margin=True), dtype="float64")
+
+
+def _with_reference(model: Model, split: Split, policy: Policy) -> Model:
+    from dataclasses import replace
+
+    latest = split.calibration.frame.drop_duplicates("customer_code", keep="last")
+    x = matrix(latest, model.features)
+    good = matrix(split.train.frame[split.train.frame["is_event"] == 0], model.features)
+    reference = Reference(
+        distribution(predict_pd(model, latest, policy.score_rules)),
+        {n: distribution(x[n].to_numpy(dtype="float64")) for n in model.features},
+        {str(n): float(v) for n, v in good.median().items() if v == v},
+    )
+    return replace(model, reference=reference)
+
+
+def _facts(split: Split, settings: LearnSettings, policy: Policy, fingerprint: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "target": settings.target,
+        "settings": asdict(settings),
+        "data_fingerprint": fingerprint,
+        "policy_version": policy.version,
+        "outcomes_to": split.test.frame["horizon_end_date"].max().date().isoformat(),
+    }
+    for name, period in (("train", split.train), ("calibration", split.calibration), ("test", split.test)):
+        facts |= {
+            f"{name}_from": period.start.isoformat(),
+            f"{name}_to": period.end.isoformat(),
+            f"{name}_rows": period.rows,
+            f"{name}_events": period.events,
+        }
+    return facts
