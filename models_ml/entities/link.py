@@ -144,33 +144,38 @@ def install_pair_macros(con: duckdb.DuckDBPyConnection) -> None:
     "Guangzhou Potter Baby Products" look alike. Jaro-Winkler counts bytes, so Chinese, Japanese and Korean names
     are compared by pairs of neighbouring characters instead.
     """
+    # CASE evaluates its branches only for the rows that reach them, AND may not: the dear tests stand behind cheap ones.
     statements = [
         """words_only_in(a, b) AS array_to_string(list_filter(a, lambda t: NOT list_contains(b, t)), '')""",
         """share_in_common(a, b) AS len(list_intersect(a, b)) / greatest(len(a), len(b))""",
-        """latin_is_misspelt(a, b, ca, cb) AS
-            (least(length(words_only_in(a, b)), length(words_only_in(b, a))) >= 3
-                AND jaro_winkler_similarity(words_only_in(a, b), words_only_in(b, a)) >= 0.9
-                AND abs(length(ca) - length(cb)) <= 3)
-            OR (least(length(ca), length(cb)) >= 8 AND abs(length(ca) - length(cb)) <= 2
-                AND jaro_winkler_similarity(ca, cb) >= 0.95 AND damerau_levenshtein(ca, cb) <= 2)""",
+        """rest_is_misspelt(a, b) AS length(a) >= 3 AND length(b) >= 3 AND jaro_winkler_similarity(a, b) >= 0.9""",
+        """latin_is_misspelt(a, b, ca, cb) AS CASE
+            WHEN abs(length(ca) - length(cb)) > 3 THEN false
+            WHEN length(ca) >= 8 AND length(cb) >= 8 AND jaro_winkler_similarity(ca, cb) >= 0.95
+                THEN damerau_levenshtein(ca, cb) <= 2 OR rest_is_misspelt(words_only_in(a, b), words_only_in(b, a))
+            WHEN list_has_any(a, b) OR jaro_winkler_similarity(ca, cb) >= 0.85
+                THEN rest_is_misspelt(words_only_in(a, b), words_only_in(b, a))
+            ELSE false END""",
         # One Chinese character is three bytes; in short names one other character is another company.
-        """cjk_is_misspelt(ca, cb) AS least(length(ca), length(cb)) >= 7 AND abs(length(ca) - length(cb)) <= 1
-            AND levenshtein(ca, cb) <= 3""",
+        """cjk_is_misspelt(ca, cb) AS CASE
+            WHEN length(ca) < 7 OR length(cb) < 7 OR abs(length(ca) - length(cb)) > 1 THEN false
+            ELSE levenshtein(ca, cb) <= 3 END""",
         """name_is_misspelt(a, b, ca, cb, da, db, cjk_a, cjk_b) AS coalesce(CASE
             WHEN cjk_a <> cjk_b OR da <> db THEN false
             WHEN cjk_a THEN cjk_is_misspelt(ca, cb)
             ELSE latin_is_misspelt(a, b, ca, cb) END, false)""",
         """name_is_part(a, b, ca, cb, cjk_a, cjk_b) AS coalesce(CASE
             WHEN cjk_a <> cjk_b THEN false
-            WHEN cjk_a THEN least(length(ca), length(cb)) >= 2 AND (contains(ca, cb) OR contains(cb, ca))
-            ELSE least(length(ca), length(cb)) >= 4 AND (words_only_in(a, b) = '' OR words_only_in(b, a) = '')
-            END, false)""",
-        """trade_is_part(t, a) AS coalesce(len(list_intersect(t, a)) = len(t)
-            AND length(array_to_string(t, '')) >= 4, false)""",
+            WHEN cjk_a THEN length(ca) >= 2 AND length(cb) >= 2 AND (contains(ca, cb) OR contains(cb, ca))
+            WHEN length(ca) < 4 OR length(cb) < 4 THEN false
+            ELSE list_has_all(a, b) OR list_has_all(b, a) END, false)""",
+        """trade_is_part(t, a) AS coalesce(CASE
+            WHEN list_has_all(a, t) THEN length(array_to_string(t, '')) >= 4 ELSE false END, false)""",
         """name_is_similar(a, b, ca, cb, cjk_a, cjk_b) AS coalesce(CASE
             WHEN cjk_a <> cjk_b THEN false
-            WHEN cjk_a THEN share_in_common(a, b) >= 0.5
-            ELSE share_in_common(a, b) >= 0.6 OR jaro_winkler_similarity(ca, cb) >= 0.9 END, false)""",
+            WHEN NOT cjk_a AND jaro_winkler_similarity(ca, cb) >= 0.9 THEN true
+            WHEN list_has_any(a, b) THEN share_in_common(a, b) >= CASE WHEN cjk_a THEN 0.5 ELSE 0.6 END
+            ELSE false END, false)""",
     ]
     for statement in statements:
         con.execute(f"CREATE OR REPLACE MACRO {statement}")
@@ -380,20 +385,21 @@ def _credible_levels(trained: dict[str, Any]) -> dict[tuple[str, str], tuple[flo
     levels = default_levels()
     for comparison, learned in zip(COMPARISONS, trained["comparisons"], strict=True):
         found = [level for level in learned["comparison_levels"] if not level.get("is_null_level")]
-        weights = []
-        for level, fit in zip(comparison.levels, found, strict=True):
-            m, u = fit.get("m_probability"), fit.get("u_probability")
-            # A level seen in neither sample keeps its written-down weight.
-            usable = m is not None and u is not None and m > 0 and u > 0
-            weights.append((m, u, "trained") if usable else (level.m, level.u, "default"))
-        best, worst = weights[0], weights[-1]
-        if (
-            best[0] > 2 * best[1]
-            and worst[0] < worst[1]
-            and any(origin == "trained" for _, _, origin in weights)
-        ):
-            for level, (m, u, origin) in zip(comparison.levels, weights, strict=True):
-                levels[comparison.name, level.label] = (_significant(m), _significant(u), origin)
+        # Splink returns the starting weight of a level that neither sample showed.
+        new_m = [fit.get("m_probability") != level.m for level, fit in zip(comparison.levels, found, strict=True)]
+        new_u = [fit.get("u_probability") != level.u for level, fit in zip(comparison.levels, found, strict=True)]
+        if not any(new_m) or not any(new_u):
+            continue
+        # What no match showed is rare among matches, but not impossible.
+        m = [fit["m_probability"] if is_new else level.m / 10
+             for level, fit, is_new in zip(comparison.levels, found, new_m, strict=True)]  # fmt: skip
+        u = [fit["u_probability"] for fit in found]
+        m = [max(value / sum(m), 1e-4) for value in m]
+        u = [max(value / sum(u), 1e-7) for value in u]
+        if m[0] > 2 * u[0] and m[-1] < u[-1]:
+            for level, m_level, u_level, seen_m, seen_u in zip(comparison.levels, m, u, new_m, new_u, strict=True):
+                origin = "trained" if seen_m and seen_u else "trained, level unseen"
+                levels[comparison.name, level.label] = (_significant(m_level), _significant(u_level), origin)
     return levels
 
 

@@ -29,7 +29,7 @@ class ResolveSettings:
     registration_probability: float = 0.999
     min_records_to_train: int = 500
     min_pairs_to_train: int = 50
-    max_training_pairs: float = 400_000
+    max_training_pairs: float = 250_000
     recall_of_sure_pairs: float = 0.8
     max_block_size: int = 60
 
