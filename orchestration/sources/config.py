@@ -15,7 +15,7 @@ from orchestration.sources.contract import Field as ContractField
 from orchestration.sources.errors import closest, redact
 
 RepairKind = Literal["strip", "collapse_spaces", "upper", "drop_decimal_zero", "pad_left", "swap_day_month"]
-FileFormat = Literal["csv", "jsonl", "parquet", "excel"]
+FileFormat = Literal["csv", "json", "jsonl", "parquet", "excel"]
 Delivery = Literal["changes", "snapshot"]
 Paginator = Literal["page_number", "offset", "cursor", "link_header", "next_url", "single_page"]
 
@@ -24,6 +24,7 @@ FORMAT_OF_SUFFIX: dict[str, FileFormat] = {
     ".csv": "csv",
     ".tsv": "csv",
     ".txt": "csv",
+    ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
@@ -222,7 +223,7 @@ class FileFeed(Mapped):
             if self.format is None and Path(path).suffix.lower() not in FORMAT_OF_SUFFIX:
                 raise ValueError(
                     f"the format of {Path(path).name} cannot be told from its name; "
-                    f"set format to one of csv, jsonl, parquet, excel"
+                    f"set format to one of csv, json, jsonl, parquet, excel"
                 )
         return self
 

@@ -1,0 +1,268 @@
+"""Keeps the book of the landing in `ops`: what was read, repaired, totalled, and who delivers what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from orchestration.settings import Settings
+from orchestration.sources.contract import SYSTEM_COLUMNS, TABLES
+from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
+from orchestration.sources.planning import TOTALLED_TABLES, Plan
+
+if TYPE_CHECKING:
+    import duckdb
+
+_SCHEMAS = ("raw", "staging", "ops")
+
+
+@dataclass(frozen=True)
+class LandingResult:
+    """What one night did with one file, database table or endpoint.
+
+    `status` is 'landed', 'unchanged' (file seen before), 'duplicate' (same content as another file) or
+    'replayed' (as_of lies before what has landed: history is read from raw, the source is left alone).
+    """
+
+    source_system: str
+    table_name: str
+    source_file: str
+    rows_read: int
+    rows_landed: int
+    rows_deleted: int
+    cursor_value: str | None
+    status: str
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the schemas and tables the landing writes, where they are missing."""
+    for schema in _SCHEMAS:
+        connection.execute(f"create schema if not exists {schema}")
+    system = ", ".join(f"{name} {kind}" for name, kind in SYSTEM_COLUMNS)
+    for table in TABLES:
+        columns = ", ".join(f"{quoted(name)} varchar" for name in table.field_names)
+        connection.execute(f"create table if not exists raw.{table.name} ({columns}, {system})")
+    connection.execute(
+        "create table if not exists ops.source_table "
+        "(table_name varchar, source_system varchar, is_provided boolean)"
+    )
+    connection.execute(
+        "create table if not exists ops.landing (as_of_date date, source_system varchar, table_name varchar, "
+        "source_file varchar, rows_read bigint, rows_landed bigint, rows_deleted bigint, cursor_value varchar, "
+        "status varchar)"
+    )
+    connection.execute(
+        "create table if not exists ops.landed_file (source_system varchar, table_name varchar, "
+        "source_file varchar, size_bytes bigint, content_hash varchar, rows_read bigint, as_of_date date)"
+    )
+    connection.execute(
+        "create table if not exists ops.source_total (as_of_date date, source_system varchar, "
+        "table_name varchar, source_file varchar, currency varchar, row_count bigint, amount decimal(38, 6), "
+        "unreadable_count bigint)"
+    )
+    connection.execute(
+        "create table if not exists ops.repair (source_system varchar, table_name varchar, _row_key varchar, "
+        "_occurrence integer, column_name varchar, repair varchar, original_value varchar, "
+        "repaired_value varchar, reason varchar)"
+    )
+
+
+def record_repairs(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, queries: Mapping[int, MappingQuery]
+) -> None:
+    """Replace the repairs of the rows that have just changed with those of their new content."""
+    identity = [plan.source_system, plan.table.name]
+    connection.execute(
+        "delete from ops.repair where source_system = ? and table_name = ? and (_row_key, _occurrence) in "
+        f"(select (_row_key, _occurrence) from new_rows union all select (_row_key, _occurrence) "
+        f"from raw.{plan.table.name} where rowid in (select latest_rowid from vanished_rows))",
+        identity,
+    )
+    picked = plan.picked_fields
+    for position, (number, query) in enumerate(sorted(queries.items())):
+        for audit in query.audits:
+            if picked:
+                keys = f"(select _feed, _seq, _row_key from temp.picked_rows where _feed = {position})"
+                only_kept = audit.repair == "default" and audit.field in picked
+                kept = f"and {quoted(audit.field + '~is_default')}" if only_kept else ""
+                origin = (
+                    f"temp.mapped_{number} as mapped join {keys} as keys using (_seq) "
+                    f"join (select * from new_rows where true {kept}) as landed on landed._row_key = keys._row_key"
+                )
+            else:
+                origin = (
+                    f"temp.mapped_{number} as mapped join (select * from new_rows where _feed = {position}) "
+                    "as landed on landed._seq = mapped._seq"
+                )
+            before, after = f"mapped.{quoted(audit.before)}", f"mapped.{quoted(audit.after)}"
+            connection.execute(
+                f"insert into ops.repair select distinct $system, $table, landed._row_key, landed._occurrence, "
+                f"$field, $repair, {before}, {after}, $reason from {origin} "
+                f"where {before} is distinct from {after} order by all",
+                {
+                    "system": plan.source_system,
+                    "table": plan.table.name,
+                    "field": audit.field,
+                    "repair": audit.repair,
+                    "reason": audit.reason,
+                },
+            )
+    for name in picked:
+        value, flag = quoted(name), quoted(name + "~is_default")
+        connection.execute(
+            f"insert into ops.repair select $system, $table, landed._row_key, landed._occurrence, $field, "
+            f"'most_frequent', variant.value, landed.{value}, "
+            "concat('written so on ', variant.n, ' of ', variant.total, ' rows; the most frequent is kept') from "
+            f"(select _row_key, {value} as value, count(*) as n, sum(count(*)) over (partition by _row_key) as total "
+            f"from temp.picked_rows where not {flag} and {value} is not null group by _row_key, {value}) as variant "
+            f"join new_rows as landed using (_row_key) where variant.value <> landed.{value} order by all",
+            {"system": plan.source_system, "table": plan.table.name, "field": name},
+        )
+
+
+def record_totals(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    relations: Mapping[int, str],
+    time_zone: str,
+    as_of: date,
+) -> None:
+    """Control totals by file and currency of every row the source showed, before any comparison."""
+    if plan.table.name not in TOTALLED_TABLES:
+        return
+    rows = "read_rows"
+    if plan.totals is not None:
+        feed = plan.totals
+        query = mapping_query(
+            relations[feed.number],
+            plan.table,
+            feed.mapped,
+            feed.columns,
+            time_zone=time_zone,
+            lookups=str,
+            only=feed.only,
+        )
+        rows = f"({query.sql})"
+    replaced = [*plan.gone, *(file.label for file in plan.read_files)] if plan.read_files else plan.file_names
+    for name in replaced:
+        connection.execute(
+            "delete from ops.source_total where source_system = ? and table_name = ? and source_file = ?",
+            [plan.source_system, plan.table.name, name],
+        )
+    # Spaces and underscores would pass the cast, so the form is checked first.
+    amount = "case when regexp_full_match(amount, '[+-]?[0-9]+([.][0-9]+)?') then try_cast(amount as decimal(38, 6)) end"
+    connection.execute(
+        f"insert into ops.source_total select $as_of, $system, $table, _source_file, currency, count(*), "
+        f"coalesce(sum(amount), 0), count(*) - count(amount) from "
+        f"(select _source_file, currency, {amount} as amount from {rows}) group by _source_file, currency "
+        "order by _source_file, currency",
+        {"as_of": as_of, "system": plan.source_system, "table": plan.table.name},
+    )
+
+
+def record_landing(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    counts: Mapping[str, tuple[int, int, int]],
+    as_of: date,
+) -> list[LandingResult]:
+    system, table = plan.source_system, plan.table.name
+    results = []
+    duplicates = dict(plan.duplicates)
+    for name in sorted({*plan.file_names, *counts, *plan.gone}):
+        read, landed, deleted = counts.get(name, (0, 0, 0))
+        status = "landed"
+        if name in duplicates:
+            status = "duplicate"
+            original = counts.get(duplicates[name])
+            read = original[0] if original else _rows_of_file(connection, plan, duplicates[name])
+        elif name in plan.unchanged:
+            status = "unchanged"
+        results.append(LandingResult(system, table, name, read, landed, deleted, plan.cursor_value, status))
+    for result in results:
+        known = connection.execute(
+            "select rows_landed, rows_deleted from ops.landing where as_of_date = ? and source_system = ? "
+            "and table_name = ? and source_file = ?",
+            [as_of, system, table, result.source_file],
+        ).fetchone()
+        if known is not None and result.status == "unchanged":
+            continue
+        connection.execute(
+            "delete from ops.landing where as_of_date = ? and source_system = ? and table_name = ? "
+            "and source_file = ?",
+            [as_of, system, table, result.source_file],
+        )
+        # Run again, a night adds to what it has landed already.
+        earlier = known or (0, 0)
+        connection.execute(
+            "insert into ops.landing values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                as_of,
+                system,
+                table,
+                result.source_file,
+                result.rows_read,
+                result.rows_landed + earlier[0],
+                result.rows_deleted + earlier[1],
+                result.cursor_value,
+                result.status,
+            ],
+        )
+    _record_files(connection, plan, {result.source_file: result.rows_read for result in results}, as_of)
+    return results
+
+
+def _rows_of_file(connection: duckdb.DuckDBPyConnection, plan: Plan, name: str) -> int:
+    row = connection.execute(
+        "select max(rows_read) from ops.landed_file where source_system = ? and table_name = ? and source_file = ?",
+        [plan.source_system, plan.table.name, name],
+    ).fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def _record_files(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, rows_read: Mapping[str, int], as_of: date
+) -> None:
+    by_label = {file.label: file for file in plan.read_files}
+    for name in [*by_label, *(name for name, _ in plan.duplicates), *plan.gone]:
+        connection.execute(
+            "delete from ops.landed_file where source_system = ? and table_name = ? and source_file = ?",
+            [plan.source_system, plan.table.name, name],
+        )
+    entries = [(file.label, file.label) for file in plan.read_files]
+    for name, original in [*entries, *plan.duplicates]:
+        file = by_label.get(original)
+        if file is not None:
+            size, digest = file.size_bytes, file.content_hash
+        else:
+            found = connection.execute(
+                "select size_bytes, content_hash from ops.landed_file "
+                "where source_system = ? and table_name = ? and source_file = ?",
+                [plan.source_system, plan.table.name, original],
+            ).fetchone()
+            assert found is not None
+            size, digest = found
+        connection.execute(
+            "insert into ops.landed_file values (?, ?, ?, ?, ?, ?, ?)",
+            [plan.source_system, plan.table.name, name, size, digest, rows_read.get(name, 0), as_of],
+        )
+
+
+def record_providers(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Say in ops.source_table which table each source delivers, and which nobody delivers."""
+    rows: list[tuple[str, str | None, bool]] = []
+    for table in TABLES:
+        systems = sorted(
+            source.tables[table.name].key_space or name
+            for name, source in settings.sources.items()
+            if table.name in source.tables
+        )
+        rows.extend((table.name, system, True) for system in systems)
+        if not systems:
+            rows.append((table.name, None, False))
+    connection.begin()
+    connection.execute("delete from ops.source_table")
+    connection.executemany("insert into ops.source_table values (?, ?, ?)", rows)
+    connection.commit()

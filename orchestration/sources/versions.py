@@ -1,0 +1,309 @@
+"""Compares what was read with what `raw` holds, and appends new versions and tombstones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from orchestration.settings import Settings
+from orchestration.sources.contract import Table
+from orchestration.sources.errors import SourceError
+from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
+from orchestration.sources.planning import Feed, Plan
+from orchestration.sources.records import record_repairs, record_totals
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def append_versions(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    relations: Mapping[int, str],
+    settings: Settings,
+    as_of: date,
+    full_refresh: bool,
+) -> dict[str, tuple[int, int, int]]:
+    """Map, compare and append; returns rows (read, landed, deleted) by source file."""
+    table, system = plan.table, plan.source_system
+    queries = _map_feeds(connection, plan, relations, settings.time_zone)
+    _collect(connection, plan, queries)
+    if plan.is_full and not full_refresh:
+        _refuse_emptied(connection, plan)
+    as_read = "picked_rows" if plan.picked_fields else "read_rows"
+    read = dict(
+        connection.execute(f"select _source_file, count(*) from {as_read} group by _source_file").fetchall()
+    )
+    _number_occurrences(connection, plan)
+
+    stamp = {
+        "system": system,
+        "backfill": _is_first_load(connection, plan, as_of),
+        "loaded_at": datetime.combine(as_of, datetime.min.time()),
+        "load_id": as_of.isoformat(),
+    }
+    columns = ", ".join(quoted(name) for name in table.field_names)
+    connection.execute(
+        f"insert into raw.{table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, false, "
+        "$backfill, $loaded_at, $load_id, _source_file, _source_row from new_rows order by _order",
+        stamp,
+    )
+    landed = dict(
+        connection.execute("select _source_file, count(*) from new_rows group by _source_file").fetchall()
+    )
+    deleted: dict[str, int] = {}
+    if plan.is_full:
+        connection.execute(
+            f"insert into raw.{table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, true, "
+            "false, $loaded_at, $load_id, _source_file, _source_row from "
+            f"(select latest.*, latest.rowid as latest_rowid from raw.{table.name} as latest "
+            "where latest.rowid in (select latest_rowid from vanished_rows)) order by latest_rowid",
+            {key: value for key, value in stamp.items() if key != "backfill"},
+        )
+        deleted = dict(
+            connection.execute(
+                f"select _source_file, count(*) from raw.{table.name} "
+                "where rowid in (select latest_rowid from vanished_rows) group by _source_file"
+            ).fetchall()
+        )
+    record_repairs(connection, plan, queries)
+    record_totals(connection, plan, relations, settings.time_zone, as_of)
+    for name in ("read_rows", "new_rows", "vanished_rows", "picked_rows", *(f"mapped_{n}" for n in queries)):
+        connection.execute(f"drop table if exists temp.{name}")
+    return {
+        name: (read.get(name, 0), landed.get(name, 0), deleted.get(name, 0))
+        for name in sorted({*read, *landed, *deleted})
+    }
+
+
+def _map_feeds(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, relations: Mapping[int, str], time_zone: str
+) -> dict[int, MappingQuery]:
+    """Create temp.mapped_<number> for every feed, those that others look into first."""
+    import duckdb
+
+    names = {feed.name: f"temp.mapped_{feed.number}" for feed in plan.feeds}
+
+    def has_lookup(feed: Feed) -> bool:
+        return any(mapping.lookup for mapping in (feed.mapped.fields or {}).values())
+
+    queries: dict[int, MappingQuery] = {}
+    for feed in sorted(plan.feeds, key=has_lookup):
+        query = mapping_query(
+            relations[feed.number],
+            plan.table,
+            feed.mapped,
+            feed.columns,
+            time_zone=time_zone,
+            lookups=lambda name: names[name],
+        )
+        try:
+            connection.execute(f"create or replace temp table mapped_{feed.number} as {query.sql}")
+        except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
+            raise SourceError(
+                plan.where,
+                f"an SQL expression of the mapping failed: {str(error).splitlines()[0]}",
+                valid=f"columns found: {', '.join(feed.columns)}",
+                remedy="correct the expression; use try_cast where a value may be ill-formed",
+            ) from error
+        queries[feed.number] = query
+    return queries
+
+
+def _collect(connection: duckdb.DuckDBPyConnection, plan: Plan, queries: Mapping[int, MappingQuery]) -> None:
+    """Bring all feeds together in temp.read_rows, with key and hash; grouped where fields are picked."""
+    table = plan.table
+    names = [quoted(name) for name in table.field_names]
+    key = "concat_ws('|', " + ", ".join(f"coalesce({quoted(name)}, '')" for name in table.key) + ")"
+    row_hash = "md5(concat_ws(chr(31), " + ", ".join(f"coalesce({name}, chr(30))" for name in names) + "))"
+    picked = plan.picked_fields
+    selects = []
+    for position, (number, query) in enumerate(sorted(queries.items())):
+        before_default = {audit.field: audit.before for audit in query.audits if audit.repair == "default"}
+        flags = [
+            f"{quoted(before_default[name]) + ' is null' if name in before_default else 'false'} "
+            f"as {quoted(name + '~is_default')}"
+            for name in picked
+        ]
+        selects.append(
+            f"select {', '.join([*names, *flags])}, _source_file, _source_row, "
+            f"{position} as _feed, _seq from temp.mapped_{number}"
+        )
+    if not selects:
+        nothing = ", ".join(f"cast(null as varchar) as {name}" for name in names)
+        selects = [
+            f"select {nothing}, cast(null as varchar) as _source_file, cast(null as bigint) as _source_row, "
+            "0 as _feed, cast(null as bigint) as _seq where false"
+        ]
+    rows = " union all ".join(selects)
+    # A database promises no order: equal keys are put in order of their content.
+    order = "row(_feed, _seq)" if plan.read_files else "row(coalesce(updated_at, ''), _row_hash)"
+    if not picked:
+        connection.execute(
+            f"create or replace temp table read_rows as select *, {order} as _order from "
+            f"(select *, {key} as _row_key, {row_hash} as _row_hash from ({rows}))"
+        )
+        return
+    connection.execute(
+        f"create or replace temp table picked_rows as select *, {key} as _row_key from ({rows})"
+    )
+    joins, values = [], []
+    for name in table.field_names:
+        if name not in picked:
+            values.append(f"base.{quoted(name)} as {quoted(name)}")
+            continue
+        value, flag = quoted(name), quoted(name + "~is_default")
+        joins.append(
+            f"left join (select _row_key, {value} as value, {flag} as is_default from temp.picked_rows "
+            f"group by _row_key, {value}, {flag} qualify row_number() over (partition by _row_key "
+            f"order by {value} is null, {flag}, count(*) desc, {value}) = 1) as pick_{name} using (_row_key)"
+        )
+        values.append(f"pick_{name}.value as {value}")
+        values.append(f"coalesce(pick_{name}.is_default, false) as {flag}")
+    first = ", ".join(
+        f"arg_min({name}, (_feed, _seq)) as {name}" for name in (*names, "_source_file", "_source_row")
+    )
+    connection.execute(
+        f"create or replace temp table read_rows as select *, {row_hash} as _row_hash, row(_feed, _seq) as _order "
+        f"from (select {', '.join(values)}, base._row_key, base._source_file, base._source_row, base._feed, "
+        f"base._seq from (select _row_key, {first}, min(_feed) as _feed, arg_min(_seq, (_feed, _seq)) as _seq "
+        f"from temp.picked_rows group by _row_key) as base {' '.join(joins)})"
+    )
+
+
+def _refuse_emptied(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """A table that held rows and is empty tonight is a fault of the export far more often than a fact."""
+    read = connection.execute("select count(*) from read_rows").fetchone()
+    if read is not None and read[0] == 0:
+        row = connection.execute(
+            f"select count(*) from raw.{plan.table.name} where source_system = ?", [plan.source_system]
+        ).fetchone()
+        if row is not None and row[0] > 0:
+            raise SourceError(
+                plan.where,
+                f"is empty tonight, though {row[0]:,} rows of it have landed before",
+                remedy="check the export; if it is true, run once with --full-refresh",
+            )
+
+
+def _is_first_load(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: date) -> bool:
+    row = connection.execute(
+        "select count(*) from ops.landing where source_system = ? and table_name = ? and as_of_date < ?",
+        [plan.source_system, plan.table.name, as_of],
+    ).fetchone()
+    return row is None or row[0] == 0
+
+
+def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """Split temp.read_rows into new_rows (with their occurrence) and vanished_rows.
+
+    A row is known where a live latest version has its key and content; content counts, not position, so
+    that rows sharing a key keep their occurrence when only some of them are delivered again. What is left
+    over updates the key's remaining occurrences in order, then opens new ones.
+    """
+    table = plan.table.name
+    held = connection.execute(
+        f"select count(*) from raw.{table} where source_system = ?", [plan.source_system]
+    ).fetchone()
+    if held is None or held[0] == 0:
+        connection.execute(
+            "create or replace temp table new_rows as select *, "
+            "cast(row_number() over (partition by _row_key order by _order) as integer) as _occurrence from read_rows"
+        )
+        connection.execute("create or replace temp table vanished_rows (latest_rowid bigint)")
+        return
+    only_read = "" if plan.is_full else "and _row_key in (select _row_key from read_rows)"
+    connection.execute(
+        f"""
+        create or replace temp table held_rows as
+        with latest as (
+            select _row_key, _occurrence, max(rowid) as latest_rowid,
+                   arg_max(_row_hash, rowid) as _row_hash, arg_max(_is_deleted, rowid) as _is_deleted
+            from raw.{table} where source_system = $system {only_read}
+            group by _row_key, _occurrence
+        )
+        select *, row_number() over (partition by _row_key, _row_hash, _is_deleted order by _occurrence) as nth
+        from latest
+        """,
+        {"system": plan.source_system},
+    )
+    connection.execute(
+        """
+        create or replace temp table left_over as
+        with numbered as (
+            select *, row_number() over (partition by _row_key, _row_hash order by _order) as nth from read_rows
+        )
+        select numbered.* exclude (nth),
+               row_number() over (partition by numbered._row_key order by numbered._order) as place
+        from numbered
+        anti join (select * from held_rows where not _is_deleted) as held
+          on held._row_key = numbered._row_key and held._row_hash = numbered._row_hash and held.nth = numbered.nth
+        """
+    )
+    connection.execute(
+        """
+        create or replace temp table free_rows as
+        with numbered as (
+            select _row_key, _row_hash,
+                   row_number() over (partition by _row_key, _row_hash order by _order) as nth from read_rows
+        ),
+        unmatched as (
+            select held.* from held_rows as held
+            anti join numbered
+              on numbered._row_key = held._row_key and numbered._row_hash = held._row_hash
+             and numbered.nth = held.nth and not held._is_deleted
+        )
+        select *, row_number() over (partition by _row_key order by _is_deleted, _occurrence) as place from unmatched
+        """
+    )
+    connection.execute(
+        """
+        create or replace temp table new_rows as
+        with per_key as (
+            select held_rows._row_key, max(held_rows._occurrence) as last_occurrence,
+                   any_value(coalesce(free.free_count, 0)) as free_count
+            from held_rows
+            left join (select _row_key, count(*) as free_count from free_rows group by _row_key) as free
+              using (_row_key)
+            where held_rows._row_key in (select _row_key from left_over)
+            group by held_rows._row_key
+        )
+        select left_over.* exclude (place),
+               cast(coalesce(free_rows._occurrence, coalesce(per_key.last_occurrence, 0)
+                    + left_over.place - coalesce(per_key.free_count, 0)) as integer) as _occurrence
+        from left_over
+        left join free_rows on free_rows._row_key = left_over._row_key and free_rows.place = left_over.place
+        left join per_key on per_key._row_key = left_over._row_key
+        """
+    )
+    connection.execute(
+        """
+        create or replace temp table vanished_rows as
+        select latest_rowid from free_rows
+        where not _is_deleted
+          and (_row_key, _occurrence) not in (select (_row_key, _occurrence) from new_rows)
+        """
+    )
+    for name in ("held_rows", "left_over", "free_rows"):
+        connection.execute(f"drop table temp.{name}")
+
+
+def rebuild_landed(connection: duckdb.DuckDBPyConnection, table: Table, as_of: date) -> None:
+    """`staging.landed_<table>`: the latest version of each row known on the night, without deleted ones."""
+    connection.execute(
+        f"""
+        create or replace table staging.landed_{table.name} as
+        with known as (
+            select max(rowid) as latest_rowid, arg_min(_loaded_at, rowid) as _first_loaded_at,
+                   arg_min(_is_backfill, rowid) as _first_is_backfill
+            from raw.{table.name}
+            where _is_backfill or _loaded_at <= $as_of
+            group by source_system, _row_key, _occurrence
+        )
+        select versions.*, known._first_loaded_at, known._first_is_backfill
+        from (select *, rowid as version_rowid from raw.{table.name} where not _is_deleted) as versions
+        join known on known.latest_rowid = versions.version_rowid
+        """.replace("versions.*", "versions.* exclude (version_rowid)"),
+        {"as_of": datetime.combine(as_of, datetime.min.time())},
+    )
