@@ -1,4 +1,4 @@
-"""Build a small warehouse from contract rows, as landing and gate would leave it, and run dbt over it in this process."""
+"""Build a small warehouse from contract rows, as landing and gate leave it, and run dbt over it in-process."""
 
 from __future__ import annotations
 
@@ -41,17 +41,24 @@ UPSTREAM_TABLES: dict[str, str] = {
         "row_count BIGINT, amount DECIMAL(38,6)"
     ),
     "ops.repair": (
-        "source_system VARCHAR, table_name VARCHAR, _row_key VARCHAR, _occurrence INTEGER, column_name VARCHAR, "
-        "repair VARCHAR, original_value VARCHAR, repaired_value VARCHAR, reason VARCHAR"
+        "source_system VARCHAR, table_name VARCHAR, _row_key VARCHAR, _occurrence INTEGER, "
+        "column_name VARCHAR, repair VARCHAR, original_value VARCHAR, repaired_value VARCHAR, reason VARCHAR"
     ),
     "ops.dq_result": (
-        "as_of_date DATE, table_name VARCHAR, rule_id VARCHAR, dimension VARCHAR, severity VARCHAR, owner VARCHAR, "
-        "status VARCHAR, rows_checked BIGINT, rows_failed BIGINT, threshold DOUBLE, message VARCHAR, "
-        "sample_keys VARCHAR"
+        "as_of_date DATE, table_name VARCHAR, rule_id VARCHAR, dimension VARCHAR, severity VARCHAR, "
+        "owner VARCHAR, status VARCHAR, rows_checked BIGINT, rows_failed BIGINT, rows_failed_old BIGINT, "
+        "rows_quarantined BIGINT, max_failed_share DOUBLE, expected VARCHAR, message VARCHAR, remedy VARCHAR, "
+        "sample_keys VARCHAR[]"
+    ),
+    "quarantine.withheld_value": (
+        "as_of_date DATE, table_name VARCHAR, column_name VARCHAR, rule_id VARCHAR, owner VARCHAR, "
+        "reason VARCHAR, remedy VARCHAR, source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, "
+        "original_value VARCHAR"
     ),
     "quarantine.released": (
         "table_name VARCHAR, rule_id VARCHAR, owner VARCHAR, source_system VARCHAR, _row_key VARCHAR, "
-        "_occurrence INTEGER, first_quarantined_on DATE, released_on DATE, original_values JSON"
+        "_occurrence INTEGER, first_quarantined_on DATE, released_on DATE, original_values JSON, "
+        "outcome VARCHAR"
     ),
     "ml.customer_score": (
         "as_of_date DATE, customer_code VARCHAR, score_status VARCHAR, status_reason VARCHAR, pd DOUBLE, "
@@ -60,8 +67,8 @@ UPSTREAM_TABLES: dict[str, str] = {
     ),
     "ml.score_reason": (
         "as_of_date DATE, customer_code VARCHAR, reason_rank INTEGER, feature VARCHAR, reason_code VARCHAR, "
-        "direction VARCHAR, contribution_log_odds DOUBLE, feature_value DOUBLE, prior_value DOUBLE, unit VARCHAR, "
-        "reason_text VARCHAR, improvement_text VARCHAR"
+        "direction VARCHAR, contribution_log_odds DOUBLE, feature_value DOUBLE, prior_value DOUBLE, "
+        "unit VARCHAR, reason_text VARCHAR, improvement_text VARCHAR"
     ),
     "ml.model_run": (
         "as_of_date DATE, model_id VARCHAR, model_kind VARCHAR, is_champion BOOLEAN, is_published BOOLEAN, "
@@ -71,15 +78,15 @@ UPSTREAM_TABLES: dict[str, str] = {
         "horizon_months INTEGER, metrics JSON"
     ),
     "ml.model_metric": (
-        "as_of_date DATE, model_id VARCHAR, model_kind VARCHAR, sample VARCHAR, metric VARCHAR, segment VARCHAR, "
-        "value DOUBLE, lower_95 DOUBLE, upper_95 DOUBLE, row_count BIGINT, event_count BIGINT"
+        "as_of_date DATE, model_id VARCHAR, model_kind VARCHAR, sample VARCHAR, metric VARCHAR, "
+        "segment VARCHAR, value DOUBLE, lower_95 DOUBLE, upper_95 DOUBLE, row_count BIGINT, event_count BIGINT"
     ),
 }
 
 _QUARANTINE_COLUMNS = (
     "as_of_date DATE, rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR, source_system VARCHAR, "
     "_row_key VARCHAR, _occurrence INTEGER, _row_hash VARCHAR, amount VARCHAR, currency VARCHAR, "
-    "original_values JSON, first_quarantined_on DATE"
+    "original_values JSON, first_quarantined_on DATE, column_names VARCHAR[], all_rule_ids VARCHAR[]"
 )
 _IDENTITY = "source_system, _row_key, _occurrence"
 
@@ -95,16 +102,16 @@ def make_warehouse(
 ) -> Path:
     """Create the warehouse file `path` with every table dbt reads.
 
-    `tables` maps contract tables to rows (contract columns; dates, amounts and booleans in any form whose text is
-    the contract's). A table named there counts as delivered, even with no rows; every other one as absent.
-    A row may also give `source_system` ('erp'), `_source_file` ('<table>.csv'), `_occurrence` (1), `_is_deleted`,
-    `_loaded_at` (day of the night that landed it) and `_is_backfill`. Without `_loaded_at` the row belongs to the
-    first load. Rows of one key with different `_loaded_at` are versions of it.
+    `tables` maps contract tables to rows (contract columns; dates, amounts and booleans in any form whose text
+    is the contract's). A table named there counts as delivered, even with no rows; every other one as absent.
+    A row may also give `source_system` ('erp'), `_source_file` ('<table>.csv'), `_occurrence` (1),
+    `_is_deleted`, `_loaded_at` (day of the night that landed it) and `_is_backfill`. Without `_loaded_at` the
+    row belongs to the first load. Rows of one key with different `_loaded_at` are versions of it.
 
-    `xref` maps (source_system, customer_id) to customer_code; left out, each source customer gets a code of its
-    own, 'C000001' onwards in key order. `not_provided` lists tables to record as absent although given.
-    `rows` inserts rows into any other table, for example {"ml.customer_score": [{...}]}; a quarantine row takes
-    its landed row out of the accepted view.
+    `xref` maps (source_system, customer_id) to customer_code; left out, each source customer gets a code of
+    its own, 'C000001' onwards in key order. `not_provided` lists tables to record as absent although given.
+    `rows` inserts rows into any other table, for example {"ml.customer_score": [{...}]}; a quarantine row
+    takes its landed row out of the accepted view.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,7 +215,8 @@ def _land(con: duckdb.DuckDBPyConnection, as_of: str) -> None:
             select * exclude (version_rank),
             from (
                 select *,
-                    first_value(_loaded_at) over (partition by {_IDENTITY} order by _loaded_at) as _first_loaded_at,
+                    first_value(_loaded_at) over (partition by {_IDENTITY} order by _loaded_at)
+                        as _first_loaded_at,
                     first_value(_is_backfill) over (partition by {_IDENTITY} order by _loaded_at)
                         as _first_is_backfill,
                     row_number() over (partition by {_IDENTITY} order by _loaded_at desc) as version_rank,

@@ -53,3 +53,16 @@
 {% macro altman_zone(z) -%}
     case when {{ z }} is null then null when {{ z }} > 2.6 then 'safe' when {{ z }} < 1.1 then 'distress' else 'grey' end
 {%- endmacro %}
+
+{# A text as DECIMAL(38,6) where it is a plain number; NULL otherwise, as the control totals of the sources count it. #}
+{% macro plain_number(text) -%}
+    {{ return(adapter.dispatch('plain_number', 'trade_credit')(text)) }}
+{%- endmacro %}
+
+{% macro default__plain_number(text) -%}
+    case when {{ text }} rlike '^[+-]?[0-9]{1,16}([.][0-9]+)?$' then cast({{ text }} as decimal(38, 6)) end
+{%- endmacro %}
+
+{% macro duckdb__plain_number(text) -%}
+    case when regexp_full_match({{ text }}, '[+-]?[0-9]{1,16}([.][0-9]+)?') then cast({{ text }} as decimal(38, 6)) end
+{%- endmacro %}

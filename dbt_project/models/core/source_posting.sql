@@ -17,9 +17,9 @@ with
         landed._row_key as row_key,
         landed._occurrence as occurrence,
         {{ legal_entity }} as legal_entity,
-        landed.currency,
+        trim(landed.currency) as currency,
         {{ kind }} as kind,
-        {{ dbt.safe_cast(amount, 'decimal(18, 2)') }} as amount,
+        {{ plain_number(amount) }} as amount,
         case
             when held.source_system is not null then 'quarantined'
             when accepted.known_at > {{ as_of_date() }} then 'not_yet_known'
@@ -28,10 +28,11 @@ with
         end as state
     from {{ source('staging', 'landed_' ~ table) }} as landed
     left join (
-        select distinct source_system, _row_key, _occurrence from {{ source('quarantine', table) }}
+        select distinct source_system, coalesce(_row_key, '') as row_key, _occurrence
+        from {{ source('quarantine', table) }}
     ) as held
         on landed.source_system = held.source_system
-        and landed._row_key = held._row_key
+        and coalesce(landed._row_key, '') = held.row_key
         and landed._occurrence = held._occurrence
     left join {{ ref('stg_' ~ table) }} as accepted
         on landed.source_system = accepted.source_system
@@ -65,9 +66,9 @@ with
         version._row_key as row_key,
         version._occurrence as occurrence,
         cast(null as {{ dbt.type_string() }}) as legal_entity,
-        version.currency,
+        trim(version.currency) as currency,
         cast(null as {{ dbt.type_string() }}) as kind,
-        {{ dbt.safe_cast('version.amount', 'decimal(18, 2)') }} as amount,
+        {{ plain_number('version.amount') }} as amount,
         'superseded' as state
     from (
         select
@@ -119,7 +120,7 @@ select
             -- Cash and credit memos applied move value between documents and leave the total as it was.
             when kind in ('discount', 'write_off', 'adjustment') then -amount
             else 0
-        end as decimal(18, 2)
+        end as decimal(38, 6)
     ) as receivable_amount,
     state
 from landed_row

@@ -1,0 +1,132 @@
+-- What could be lost with each customer on the as-of date, in reporting currency. Parts are signed, so that those policy
+-- includes, each up to its cap, add up to the exposure.
+{% set components = ['open_receivables', 'delivered_not_invoiced', 'open_orders', 'unapplied_cash', 'insured'] %}
+
+with policy as (
+    select
+        {%- for component in components %}
+        max(case when component = '{{ component }}' and is_included then cast(cap_share as decimal(9, 4)) else 0 end)
+            as {{ component }}_share{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ active_policy('exposure_component') }} as component_policy
+),
+
+receivable as (
+    select
+        customer_code,
+        sum(open_amount_reporting + credit_amount_reporting) as open_receivables_reporting,
+        sum(overdue_amount_reporting) as overdue_amount_reporting,
+        sum(unapplied_cash_amount_reporting) as unapplied_cash_reporting
+    from {{ ref('fct_ar_aging') }}
+    where as_of_date = {{ as_of_date() }}
+    group by customer_code
+),
+
+customer_order as (
+    select
+        xref.customer_code,
+        greatest(orders.delivered_amount - orders.invoiced_amount, 0) as delivered_not_invoiced,
+        case
+            when orders.status = 'open'
+                and coalesce(orders.requested_ship_date, {{ as_of_date() }})
+                <= {{ add_days(as_of_date(), var('exposure_horizon_days')) }}
+                then greatest(orders.amount - greatest(orders.delivered_amount, orders.invoiced_amount), 0)
+            else 0
+        end as open_order,
+        orders.currency
+    from {{ ref('stg_orders') }} as orders
+    inner join {{ source('core', 'customer_xref') }} as xref
+        on orders.source_system = xref.source_system and orders.customer_id = xref.customer_id
+    where orders.known_at <= {{ as_of_date() }} and orders.status <> 'cancelled'
+),
+
+ordered as (
+    select
+        customer_order.customer_code,
+        sum({{ in_reporting_currency('customer_order.delivered_not_invoiced', 'customer_order.currency', 'fx_rate.rate') }})
+            as delivered_not_invoiced_reporting,
+        sum({{ in_reporting_currency('customer_order.open_order', 'customer_order.currency', 'fx_rate.rate') }})
+            as open_orders_reporting
+    from customer_order
+    left join {{ ref('fx_rate') }} as fx_rate
+        on customer_order.currency = fx_rate.currency and fx_rate.rate_date = {{ as_of_date() }}
+    group by customer_order.customer_code
+),
+
+-- A customer known under several source numbers holds the limits granted to each of them.
+credit_limit as (
+    select
+        customer_code,
+        sum(amount_reporting) as credit_limit_reporting,
+        sum(insured_amount_reporting) as insured_reporting,
+        min(valid_to) as limit_valid_to
+    from {{ ref('fct_credit_limit') }}
+    where is_in_force
+    group by customer_code
+),
+
+part as (
+    select
+        customer.customer_code,
+        customer.group_code,
+        coalesce(receivable.open_receivables_reporting, 0) as open_receivables_reporting,
+        coalesce(receivable.overdue_amount_reporting, 0) as overdue_amount_reporting,
+        case when {{ is_available('orders') }} then coalesce(ordered.delivered_not_invoiced_reporting, 0) end
+            as delivered_not_invoiced_reporting,
+        case when {{ is_available('orders') }} then coalesce(ordered.open_orders_reporting, 0) end
+            as open_orders_reporting,
+        coalesce(receivable.unapplied_cash_reporting, 0) as unapplied_cash_reporting,
+        case when {{ is_available('credit_limits') }} then coalesce(credit_limit.insured_reporting, 0) end
+            as insured_reporting,
+        credit_limit.credit_limit_reporting,
+        credit_limit.limit_valid_to,
+        case when {{ is_available('orders') }} then 'available' else 'not_available' end as orders_status,
+        case
+            when not {{ is_available('credit_limits') }} then 'not_available'
+            when credit_limit.credit_limit_reporting is null then 'no_limit'
+            when credit_limit.credit_limit_reporting = 0 then 'zero_limit'
+            else 'available'
+        end as utilisation_status
+    from {{ ref('customer') }} as customer
+    left join receivable on customer.customer_code = receivable.customer_code
+    left join ordered on customer.customer_code = ordered.customer_code
+    left join credit_limit on customer.customer_code = credit_limit.customer_code
+),
+
+exposed as (
+    select
+        part.*,
+        cast(
+            part.open_receivables_reporting * policy.open_receivables_share
+            + coalesce(part.delivered_not_invoiced_reporting, 0) * policy.delivered_not_invoiced_share
+            + coalesce(part.open_orders_reporting, 0) * policy.open_orders_share
+            + part.unapplied_cash_reporting * policy.unapplied_cash_share as decimal(18, 2)
+        ) as exposure_reporting,
+        coalesce(part.insured_reporting, 0) * policy.insured_share as counted_insured_reporting
+    from part
+    cross join policy
+)
+
+select
+    {{ as_of_date() }} as as_of_date,
+    customer_code,
+    group_code,
+    cast(open_receivables_reporting as decimal(18, 2)) as open_receivables_reporting,
+    cast(overdue_amount_reporting as decimal(18, 2)) as overdue_amount_reporting,
+    cast(delivered_not_invoiced_reporting as decimal(18, 2)) as delivered_not_invoiced_reporting,
+    cast(open_orders_reporting as decimal(18, 2)) as open_orders_reporting,
+    cast(unapplied_cash_reporting as decimal(18, 2)) as unapplied_cash_reporting,
+    cast(insured_reporting as decimal(18, 2)) as insured_reporting,
+    exposure_reporting,
+    -- Nothing known as insured counts as uninsured.
+    cast(greatest(exposure_reporting - counted_insured_reporting, 0) as decimal(18, 2)) as net_exposure_reporting,
+    cast(sum(exposure_reporting) over (partition by group_code) as decimal(18, 2)) as group_exposure_reporting,
+    cast(credit_limit_reporting as decimal(18, 2)) as credit_limit_reporting,
+    limit_valid_to,
+    cast(
+        case when utilisation_status = 'available' then cast(exposure_reporting as double) / credit_limit_reporting end
+        as double
+    ) as utilisation,
+    utilisation_status,
+    orders_status
+from exposed

@@ -1,0 +1,72 @@
+with final_balance as (
+    select document_id, balance, valid_from as balance_since
+    from {{ ref('invoice_balance') }}
+    where valid_to = cast('9999-12-31' as date)
+),
+
+net_write_off as (
+    select document_id, sum(amount) as amount
+    from {{ ref('write_off') }}
+    group by document_id
+),
+
+state as (
+    select
+        document.*,
+        final_balance.balance as open_amount,
+        coalesce(net_write_off.amount, 0) as write_off_amount,
+        case when final_balance.balance = 0 then final_balance.balance_since end as closed_date,
+        case
+            when document.document_kind <> 'credit_memo' and final_balance.balance > 0
+                then {{ days_between('document.due_date', as_of_date()) }}
+        end as days_past_due
+    from {{ ref('document') }} as document
+    inner join final_balance on document.document_id = final_balance.document_id
+    left join net_write_off on document.document_id = net_write_off.document_id
+    where document.document_kind <> 'receipt'
+),
+
+paid as (
+    select
+        *,
+        document_kind <> 'credit_memo' and open_amount = 0 and write_off_amount = 0 as is_paid
+    from state
+)
+
+select
+    paid.document_id,
+    paid.source_system,
+    paid.document_no as invoice_no,
+    paid.document_kind,
+    paid.customer_code,
+    paid.legal_entity,
+    paid.issue_date,
+    paid.due_date,
+    paid.currency,
+    paid.amount,
+    {{ in_reporting_currency('paid.amount', 'paid.currency', 'issue_rate.rate') }} as amount_reporting,
+    cast(paid.open_amount as decimal(18, 2)) as open_amount,
+    {{ in_reporting_currency('paid.open_amount', 'paid.currency', 'closing_rate.rate') }} as open_amount_reporting,
+    cast(paid.days_past_due as integer) as days_past_due,
+    case
+        when paid.open_amount = 0 then 'closed'
+        when paid.days_past_due is null then 'credit'
+        else {{ aging_bucket('paid.days_past_due') }}
+    end as aging_bucket,
+    paid.is_paid,
+    case when paid.is_paid then paid.closed_date end as paid_date,
+    paid.closed_date,
+    case when paid.is_paid then cast({{ days_between('paid.issue_date', 'paid.closed_date') }} as integer) end
+        as days_to_pay,
+    case when paid.is_paid then cast({{ days_between('paid.due_date', 'paid.closed_date') }} as integer) end
+        as days_paid_after_due,
+    case
+        when paid.is_paid then cast(greatest(0, {{ days_between('paid.due_date', 'paid.closed_date') }}) as integer)
+    end as days_beyond_terms,
+    cast(paid.write_off_amount as decimal(18, 2)) as write_off_amount,
+    paid.known_at
+from paid
+left join {{ ref('fx_rate') }} as issue_rate
+    on paid.currency = issue_rate.currency and paid.issue_date = issue_rate.rate_date
+left join {{ ref('fx_rate') }} as closing_rate
+    on paid.currency = closing_rate.currency and closing_rate.rate_date = {{ as_of_date() }}
