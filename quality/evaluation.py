@@ -1,0 +1,329 @@
+"""Finds the failing rows of every rule inside the engine, with one scan a table for rules on single rows.
+
+Great Expectations would scan the landed table twice for every expectation. Here each table is scanned once
+for all its row rules, the failing rows are kept (the quarantine needs them anyhow), and the expectations in
+suites.py are checked against those few rows. Each rule is still written once, and the data is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+from quality.catalog import KINDS, Rule, RuleError
+from quality.predicates import failing_rows_query, row_predicates, tables_read
+from quality.reconcile import reconcile_sources
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_TABLES = """
+CREATE OR REPLACE TEMP TABLE gate_failure (
+    table_name VARCHAR, rule_id VARCHAR, rule_rank INTEGER, severity VARCHAR, withhold BOOLEAN, is_old
+    BOOLEAN,
+    row_id BIGINT, source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, column_names VARCHAR[]
+);
+CREATE OR REPLACE TEMP TABLE gate_hit (row_id BIGINT, hit INTEGER);
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the engine found for one rule: rows looked at, rows failing, or why it could not run."""
+
+    rule: Rule
+    rows_checked: int = 0
+    rows_failed: int = 0
+    rows_failed_old: int = 0
+    error: str | None = None
+    not_applicable: str | None = None
+
+
+def evaluate_rules(
+    con: DuckDBPyConnection,
+    rules: Sequence[Rule],
+    *,
+    as_of: date,
+    cut_over: date | None,
+    absent_tables: Iterable[str],
+    reporting_currency: str | None,
+) -> dict[str, Outcome]:
+    """Fill the temporary table gate_failure, one row a rule and failing row; answer an outcome for each rule.
+
+    `con` needs the macros of predicates.create_macros. Tables are judged in the order of their references,
+    so that a rule reading accepted_<table> sees what is left of it.
+    """
+    con.execute(_TABLES)
+    absent = set(absent_tables)
+    outcomes: dict[str, Outcome] = {}
+    order = judging_order(rules)
+    _show_accepted(con, order)
+    for table in order:
+        own = [rule for rule in rules if rule.table == table]
+        applicable = []
+        for rule in own:
+            reason = _why_not_applicable(rule, absent, reporting_currency)
+            if reason is None:
+                applicable.append(rule)
+            else:
+                outcomes[rule.id] = Outcome(rule, not_applicable=reason)
+        outcomes.update(_evaluate_table(con, table, applicable, as_of=as_of, cut_over=cut_over))
+    return outcomes
+
+
+def _show_accepted(con: DuckDBPyConnection, judged: Sequence[str]) -> None:
+    """Temporary views accepted_<table>: what is left of a table judged now, or was left when it last was."""
+    views = con.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND table_schema = 'staging' AND (table_name LIKE 'landed_%' OR table_name LIKE 'accepted_%')"
+    ).fetchall()
+    known = {name for (name,) in views}
+    for table in sorted(name.removeprefix("landed_") for name in known if name.startswith("landed_")):
+        rows = f"SELECT r.* FROM staging.landed_{table} r"
+        if table in judged:
+            rows += (
+                f" WHERE r.rowid NOT IN (SELECT row_id FROM gate_failure "
+                f"WHERE table_name = '{table}' AND severity = 'quarantine' AND row_id IS NOT NULL)"
+            )
+        elif f"accepted_{table}" in known:
+            rows = f"SELECT * FROM staging.accepted_{table}"
+        con.execute(f"CREATE OR REPLACE TEMP VIEW accepted_{table} AS {rows}")
+
+
+def judging_order(rules: Sequence[Rule]) -> list[str]:
+    """Tables with rules, each after the tables whose accepted rows it reads; RuleError on a circle."""
+    tables = list(dict.fromkeys(rule.table for rule in rules))
+    sorter: TopologicalSorter[str] = TopologicalSorter({table: set() for table in tables})
+    for rule in rules:
+        sorter.add(rule.table, *sorted(tables_read(rule)))
+    try:
+        return [table for table in sorter.static_order() if table in tables]
+    except CycleError as error:
+        raise RuleError(
+            [f"rules refer to accepted rows in a circle: {' -> '.join(error.args[1])}"]
+        ) from error
+
+
+def _why_not_applicable(rule: Rule, absent: set[str], reporting_currency: str | None) -> str | None:
+    referred = {rule.params["table"]} if rule.kind == "refers_to" else set()
+    for table in sorted({rule.table, *rule.needs, *referred} & absent):
+        if not (table == rule.table and rule.params.get("required_table")):
+            return f"no source delivers {table}"
+    if reporting_currency is None and "reporting_currency()" in str(rule.params):
+        return "no reporting currency was given"
+    return None
+
+
+def _evaluate_table(
+    con: DuckDBPyConnection, table: str, rules: list[Rule], *, as_of: date, cut_over: date | None
+) -> dict[str, Outcome]:
+    errors: dict[str, str] = {}
+    # (rule, column) by position: what the scan writes is the position.
+    hits: list[tuple[Rule, str | None]] = []
+
+    row_rules = [rule for rule in rules if KINDS[rule.kind].looks_at == "row"]
+    if _scan(con, table, row_rules, hits, errors, cut_over):
+        _store(con, table, hits, cut_over, rules)
+
+    # Quarantine first: warnings that read accepted_<own table> must not see rows that are already out.
+    others = [rule for rule in rules if KINDS[rule.kind].looks_at == "rows"]
+    for rule in sorted(others, key=lambda rule: rule.severity != "quarantine"):
+        column, query = failing_rows_query(rule)
+        old = _is_old(rule, cut_over)
+        scope = (
+            f"JOIN staging.landed_{table} r ON r.rowid = f.row_id WHERE NOT {old}"
+            if rule.scope == "new"
+            else ""
+        )
+        try:
+            found = _inserted(
+                con, f"INSERT INTO gate_hit SELECT DISTINCT f.row_id, 0 FROM ({query}) f {scope}"
+            )
+        except Exception as error:
+            errors[rule.id] = _first_line(error)
+            continue
+        if found:
+            _store(con, table, [(rule, column)], cut_over, rules)
+
+    for rule in rules:
+        if KINDS[rule.kind].looks_at == "table":
+            try:
+                findings = _judge_table(con, rule, as_of)
+            except Exception as error:
+                errors[rule.id] = _first_line(error)
+                continue
+            for finding in findings:
+                con.execute(
+                    "INSERT INTO gate_failure VALUES (?, ?, ?, ?, false, false, NULL, NULL, ?, NULL, [])",
+                    [table, rule.id, rules.index(rule), rule.severity, finding],
+                )
+
+    return _outcomes(con, table, rules, errors, cut_over)
+
+
+def _scan(
+    con: DuckDBPyConnection,
+    table: str,
+    rules: list[Rule],
+    hits: list[tuple[Rule, str | None]],
+    errors: dict[str, str],
+    cut_over: date | None,
+) -> int:
+    """One pass over the landed table for all `rules`, filling gate_hit; answers the failures found.
+
+    A rule that breaks the pass is left out of it and reported in `errors`.
+    """
+    tests: list[str] = []
+    for rule in rules:
+        for column, predicate in row_predicates(rule):
+            if rule.scope == "new":
+                predicate = f"({predicate}) AND NOT {_is_old(rule, cut_over)}"
+            hits.append((rule, column))
+            tests.append(predicate)
+    if not tests:
+        return 0
+    try:
+        return _inserted(con, _scan_query(table, tests, range(len(tests))))
+    except Exception:
+        sound: list[int] = []
+        for position, ((rule, _), test) in enumerate(zip(hits, tests, strict=True)):
+            try:
+                con.execute(f"SELECT count(*) FROM staging.landed_{table} r WHERE {test}").fetchone()
+                sound.append(position)
+            except Exception as error:
+                errors.setdefault(rule.id, _first_line(error))
+        sound = [position for position in sound if hits[position][0].id not in errors]
+        return (
+            _inserted(con, _scan_query(table, [tests[position] for position in sound], sound)) if sound else 0
+        )
+
+
+def _scan_query(table: str, tests: Sequence[str], positions: Iterable[int]) -> str:
+    # The disjunction is read first and stops at the first true test, so that only failing rows pay for the
+    # list.
+    any_test = " OR ".join(f"({test})" for test in tests)
+    cases = ", ".join(
+        f"CASE WHEN {test} THEN {position} END" for position, test in zip(positions, tests, strict=True)
+    )
+    return (
+        f"INSERT INTO gate_hit SELECT row_id, unnest(hits) FROM (SELECT r.rowid AS row_id, "
+        f"list_filter([{cases}], lambda hit: hit IS NOT NULL) AS hits "
+        f"FROM staging.landed_{table} r WHERE {any_test})"
+    )
+
+
+def _store(
+    con: DuckDBPyConnection,
+    table: str,
+    hits: Sequence[tuple[Rule, str | None]],
+    cut_over: date | None,
+    rules: Sequence[Rule],
+) -> None:
+    """Move gate_hit into gate_failure: one row a rule and landed row, with the columns that failed."""
+    meaning = [
+        value
+        for n, (rule, column) in enumerate(hits)
+        for value in (
+            n,
+            rule.id,
+            rules.index(rule),
+            rule.severity,
+            rule.severity_old or rule.severity,
+            rule.withhold,
+            column,
+        )
+    ]
+    con.execute(
+        f"""
+        INSERT INTO gate_failure
+        SELECT '{table}', rule_id, rule_rank, CASE WHEN is_old THEN severity_old ELSE severity END, withhold,
+        is_old,
+            row_id, source_system, _row_key, _occurrence, column_names
+        FROM (
+            SELECT m.rule_id, m.rule_rank, m.severity, m.severity_old, m.withhold, h.row_id,
+                list(m.column_name ORDER BY m.hit) FILTER (WHERE m.column_name IS NOT NULL) AS column_names
+            FROM gate_hit h
+            JOIN (VALUES {", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(hits))})
+                m (hit, rule_id, rule_rank, severity, severity_old, withhold, column_name) USING (hit)
+            GROUP BY ALL
+        ) f
+        JOIN (
+            SELECT rowid AS landed_id, source_system, _row_key, _occurrence, {_is_old(hits[0][0], cut_over)}
+            AS is_old
+            FROM staging.landed_{table} r
+            WHERE rowid IN (SELECT row_id FROM gate_hit)
+        ) l ON l.landed_id = f.row_id
+        """,
+        meaning,
+    )
+    con.execute("DELETE FROM gate_hit")
+
+
+def _is_old(rule: Rule, cut_over: date | None) -> str:
+    """SQL, true for rows before the cut-over date. A row whose date cannot be read meets the strict rules."""
+    if cut_over is None or rule.event_date is None:
+        return "false"
+    return f"coalesce(as_date(r.\"{rule.event_date}\"[1:10]) < DATE '{cut_over.isoformat()}', false)"
+
+
+def _judge_table(con: DuckDBPyConnection, rule: Rule, as_of: date) -> list[str]:
+    """What is wrong with the table as a whole, one line a finding."""
+    landed = f"staging.landed_{rule.table}"
+    if rule.kind == "not_empty":
+        (count,) = _one(con, f"SELECT count(*) FROM {landed}")
+        return [] if count else ["no row was delivered"]
+    if rule.kind == "fresh":
+        column, limit = rule.params["column"], int(rule.params["max_age_days"])
+        newest = con.execute(
+            f"""
+            SELECT source_system, max(day) AS newest FROM (
+                SELECT source_system, as_date("{column}"[1:10]) AS day FROM {landed}
+            ) WHERE day <= as_of() GROUP BY 1 HAVING newest < as_of() - {limit} ORDER BY 1
+            """
+        ).fetchall()
+        return [
+            f"{source}: newest {column} is {day}, {(as_of - day).days} days before {as_of}"
+            for source, day in newest
+        ]
+    return [difference.text for difference in reconcile_sources(con, as_of, rule.table)]
+
+
+def _outcomes(
+    con: DuckDBPyConnection, table: str, rules: list[Rule], errors: Mapping[str, str], cut_over: date | None
+) -> dict[str, Outcome]:
+    failed = {
+        rule_id: (count, old)
+        for rule_id, count, old in con.execute(
+            "SELECT rule_id, count(*), count(*) FILTER (WHERE is_old) FROM gate_failure "
+            "WHERE table_name = ? GROUP BY 1",
+            [table],
+        ).fetchall()
+    }
+    old = _is_old(rules[0], cut_over) if rules else "false"
+    landed, old_rows = _one(
+        con, f"SELECT count(*), count(*) FILTER (WHERE {old}) FROM staging.landed_{table} r"
+    )
+    outcomes: dict[str, Outcome] = {}
+    for rule in rules:
+        count, count_old = failed.get(rule.id, (0, 0))
+        checked = landed - old_rows if rule.scope == "new" else landed
+        outcomes[rule.id] = Outcome(rule, checked, count, count_old, errors.get(rule.id))
+    return outcomes
+
+
+def _one(con: DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    row = con.execute(query).fetchone()
+    assert row is not None  # an aggregate always answers one row
+    return row
+
+
+def _inserted(con: DuckDBPyConnection, statement: str) -> int:
+    row = con.execute(statement).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,278 @@
+"""Keeps failing rows apart: quarantine tables, what was released, and the views of accepted rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+
+from quality.catalog import Rule
+from quality.predicates import CAST_KINDS
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# A landed row is one source key and occurrence; parts of the key may be missing, hence the null-safe
+# comparison.
+IDENTITY = ("source_system", "_row_key", "_occurrence")
+
+
+@dataclass(frozen=True)
+class QuarantineThresholds:
+    """Largest share of a table's landed rows that may be quarantined before the night stops (0 to 1)."""
+
+    default: float = 0.05
+    by_table: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        bad = {
+            name: share
+            for name, share in {"default": self.default, **self.by_table}.items()
+            if not 0 <= share <= 1
+        }
+        if bad:
+            raise ValueError(f"quarantine thresholds are shares from 0 to 1, received {bad}")
+
+    def of(self, table: str) -> float:
+        """The threshold of `table`."""
+        return self.by_table.get(table, self.default)
+
+
+@dataclass(frozen=True)
+class TableResult:
+    """How many rows of a table landed, passed and were kept apart, and the rules that kept most of them.
+
+    `top_rules` holds (rule id, rows), largest first. `withheld_values` counts values hidden from accepted
+    rows.
+    """
+
+    table: str
+    landed: int
+    accepted: int
+    quarantined: int
+    released: int
+    withheld_values: int
+    threshold: float
+    top_rules: tuple[tuple[str, int], ...]
+
+    @property
+    def share(self) -> float:
+        """Quarantined share of the landed rows; 0 for an empty table."""
+        return self.quarantined / self.landed if self.landed else 0.0
+
+
+def write_quarantine(
+    con: DuckDBPyConnection,
+    table: str,
+    rules: Sequence[Rule],
+    *,
+    as_of: date,
+    thresholds: QuarantineThresholds,
+) -> TableResult:
+    """Rebuild quarantine.<table>, record releases and make staging.accepted_<table> from gate_failure.
+
+    A row is quarantined once, under the first of its failing rules in catalogue order; `all_rule_ids` names
+    the others too. To be called within the caller's transaction.
+    """
+    columns = [row[0] for row in con.execute(f"DESCRIBE staging.landed_{table}").fetchall()]
+    contract = [name for name in columns if name != "source_system" and not name.startswith("_")]
+    _create_tables(con, table)
+    _rebuild(con, table, contract, rules, as_of)
+    released = _record_releases(con, table, as_of)
+    withheld = _withhold(con, table, as_of)
+    _accepted_view(con, table, columns, rules, withheld)
+    landed, accepted, quarantined = con.execute(
+        f"SELECT (SELECT count(*) FROM staging.landed_{table}), "
+        f"(SELECT count(*) FROM staging.accepted_{table}), (SELECT count(*) FROM quarantine.{table})"
+    ).fetchall()[0]
+    top = con.execute(
+        f"SELECT rule_id, count(*) FROM quarantine.{table} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3"
+    ).fetchall()
+    return TableResult(
+        table,
+        landed,
+        accepted,
+        quarantined,
+        released,
+        sum(withheld.values()),
+        thresholds.of(table),
+        tuple(top),
+    )
+
+
+def _create_tables(con: DuckDBPyConnection, table: str) -> None:
+    con.execute("CREATE SCHEMA IF NOT EXISTS quarantine")
+    con.execute(
+        f"""
+        CREATE TABLE IF NOT EXISTS quarantine.{table} (
+            as_of_date DATE, rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR, source_system
+            VARCHAR, _row_key VARCHAR, _occurrence INTEGER, _row_hash VARCHAR, amount VARCHAR, currency
+            VARCHAR, original_values JSON, first_quarantined_on DATE, column_names VARCHAR[], all_rule_ids
+            VARCHAR[]
+        );
+        CREATE TABLE IF NOT EXISTS quarantine.released (
+            table_name VARCHAR, rule_id VARCHAR, owner VARCHAR, source_system VARCHAR, _row_key VARCHAR,
+            _occurrence INTEGER, first_quarantined_on DATE, released_on DATE, original_values JSON, outcome
+            VARCHAR
+        );
+        CREATE TABLE IF NOT EXISTS quarantine.withheld_value (
+            as_of_date DATE, table_name VARCHAR, column_name VARCHAR, rule_id VARCHAR, owner VARCHAR, reason
+            VARCHAR,
+            remedy VARCHAR, source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, original_value
+            VARCHAR
+        );
+        CREATE OR REPLACE TEMP TABLE gate_previous AS SELECT * FROM quarantine.{table};
+        """
+    )
+
+
+def _rebuild(
+    con: DuckDBPyConnection, table: str, contract: Sequence[str], rules: Sequence[Rule], as_of: date
+) -> None:
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE gate_text "
+        "(rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR)"
+    )
+    insert_rows(con, "gate_text", [[rule.id, rule.owner, rule.reason, rule.remedy] for rule in rules])
+    values = ", ".join(f'"{name}" := l."{name}"' for name in contract)
+    amount, currency = (f'l."{name}"' if name in contract else "NULL" for name in ("amount", "currency"))
+    con.execute(f"DELETE FROM quarantine.{table}")
+    con.execute(
+        f"""
+        INSERT INTO quarantine.{table}
+        WITH failing AS (
+            SELECT row_id, arg_min(rule_id, rule_rank) AS rule_id, arg_min(column_names, rule_rank) AS
+            column_names,
+                list(rule_id ORDER BY rule_rank) AS all_rule_ids
+            FROM gate_failure WHERE table_name = '{table}' AND severity = 'quarantine' AND row_id IS NOT NULL
+            GROUP BY row_id
+        )
+        SELECT ?, f.rule_id, t.owner, t.reason, t.remedy, l.source_system, l._row_key, l._occurrence,
+        l._row_hash,
+            {amount}, {currency}, to_json(struct_pack({values})),
+            least(?, p.first_quarantined_on), f.column_names, f.all_rule_ids
+        FROM failing f
+        JOIN staging.landed_{table} l ON l.rowid = f.row_id
+        JOIN gate_text t ON t.rule_id = f.rule_id
+        LEFT JOIN gate_previous p ON {_same_row("p", "l")}
+        ORDER BY l.source_system, l._row_key, l._occurrence
+        """,
+        [as_of, as_of],
+    )
+
+
+def _record_releases(con: DuckDBPyConnection, table: str, as_of: date) -> int:
+    """Record rows that left since the previous state; answers how many left tonight.
+
+    Going back to an earlier day releases nothing: what was recorded for later days is taken back instead.
+    """
+    con.execute("DELETE FROM quarantine.released WHERE table_name = ? AND released_on > ?", [table, as_of])
+    con.execute(
+        f"DELETE FROM quarantine.released AS r WHERE table_name = ? AND released_on = ? "
+        f"AND EXISTS (SELECT 1 FROM quarantine.{table} q WHERE {_same_row('q', 'r')})",
+        [table, as_of],
+    )
+    con.execute(
+        f"""
+        INSERT INTO quarantine.released
+        SELECT '{table}', p.rule_id, p.owner, p.source_system, p._row_key, p._occurrence,
+        p.first_quarantined_on, ?,
+            p.original_values,
+            CASE WHEN EXISTS (SELECT 1 FROM staging.landed_{table} l WHERE {_same_row("l", "p")})
+                THEN 'accepted' ELSE 'no_longer_delivered' END
+        FROM gate_previous p
+        WHERE p.as_of_date <= ? AND NOT EXISTS (SELECT 1 FROM quarantine.{table} q WHERE {
+            _same_row("q", "p")
+        }) ORDER BY p.source_system, p._row_key, p._occurrence
+        """,
+        [as_of, as_of],
+    )
+    row = con.execute(
+        "SELECT count(*) FROM quarantine.released WHERE table_name = ? AND released_on = ?", [table, as_of]
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _withhold(con: DuckDBPyConnection, table: str, as_of: date) -> dict[str, int]:
+    """Record values hidden from accepted rows; answers how many by column."""
+    con.execute("DELETE FROM quarantine.withheld_value WHERE table_name = ?", [table])
+    named = [
+        row[0]
+        for row in con.execute(
+            "SELECT DISTINCT unnest(column_names) FROM gate_failure "
+            "WHERE table_name = ? AND withhold ORDER BY 1",
+            [table],
+        ).fetchall()
+    ]
+    counts: dict[str, int] = {}
+    for column in named:
+        con.execute(
+            f"""
+            INSERT INTO quarantine.withheld_value
+            SELECT ?, '{table}', '{column}', f.rule_id, t.owner, t.reason, t.remedy, l.source_system,
+            l._row_key,
+                l._occurrence, l."{column}"
+            FROM (
+                SELECT row_id, arg_min(rule_id, rule_rank) AS rule_id FROM gate_failure
+                WHERE table_name = '{table}' AND withhold AND list_contains(column_names, '{column}') GROUP
+                BY row_id
+            ) f
+            JOIN staging.landed_{table} l ON l.rowid = f.row_id
+            JOIN gate_text t ON t.rule_id = f.rule_id
+            WHERE f.row_id NOT IN (
+                SELECT row_id FROM gate_failure
+                WHERE table_name = '{table}' AND severity = 'quarantine' AND row_id IS NOT NULL
+            )
+            ORDER BY l.source_system, l._row_key, l._occurrence
+            """,
+            [as_of],
+        )
+        row = con.execute(
+            "SELECT count(*) FROM quarantine.withheld_value WHERE table_name = ? AND column_name = ?",
+            [table, column],
+        ).fetchone()
+        counts[column] = int(row[0]) if row else 0
+    return {column: count for column, count in counts.items() if count}
+
+
+def _accepted_view(
+    con: DuckDBPyConnection,
+    table: str,
+    columns: Sequence[str],
+    rules: Sequence[Rule],
+    withheld: Mapping[str, int],
+) -> None:
+    """Landed rows without a quarantine row. Empty text in a column that is cast downstream reads as NULL,
+    and so does a withheld value."""
+    cast = {column for rule in rules if rule.kind in CAST_KINDS for column in rule.columns}
+    shown = []
+    for column in columns:
+        value = f'r."{column}"'
+        if column in cast:
+            value = f"nullif(trim({value}), '')"
+        if column in withheld:
+            value = (
+                f"CASE WHEN EXISTS (SELECT 1 FROM quarantine.withheld_value w WHERE w.table_name = '{table}' "
+                f"AND w.column_name = '{column}' AND {_same_row('w', 'r')}) THEN NULL ELSE {value} END"
+            )
+        shown.append(f'{value} AS "{column}"')
+    con.execute(
+        f"CREATE OR REPLACE VIEW staging.accepted_{table} AS SELECT {', '.join(shown)} "
+        f"FROM staging.landed_{table} r "
+        f"WHERE NOT EXISTS (SELECT 1 FROM quarantine.{table} q WHERE {_same_row('q', 'r')})"
+    )
+
+
+def insert_rows(con: DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]) -> None:
+    """Insert a few hundred small rows in one statement; row by row DuckDB takes a millisecond each."""
+    if rows:
+        marks = "(" + ", ".join("?" * len(rows[0])) + ")"
+        con.execute(
+            f"INSERT INTO {table} VALUES {', '.join([marks] * len(rows))}",
+            [value for row in rows for value in row],
+        )
+
+
+def _same_row(left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{name} IS NOT DISTINCT FROM {right}.{name}" for name in IDENTITY)

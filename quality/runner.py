@@ -1,0 +1,386 @@
+"""The gate: judges what landed, keeps bad rows apart, and says whether the night may go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from quality.catalog import Rule, RuleError, load_rules
+from quality.evaluation import Outcome, evaluate_rules
+from quality.predicates import create_macros
+from quality.quarantine import QuarantineThresholds, TableResult, insert_rows, write_quarantine
+from quality.suites import Verdict, validate_outcomes
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["GateReport", "QuarantineThresholds", "RuleError", "RuleResult", "load_rules", "run_gate"]
+
+Status = Literal["passed", "failed", "error", "not_applicable"]
+SAMPLE_SIZE = 20
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """One rule and what became of it. `sample_keys` are at most 20 failing keys, with the failing columns."""
+
+    rule: Rule
+    status: Status
+    rows_checked: int
+    rows_failed: int
+    rows_failed_old: int
+    rows_quarantined: int
+    sample_keys: tuple[str, ...]
+    expected: str
+    observed: str
+    error: str | None = None
+
+    @property
+    def is_blocking(self) -> bool:
+        """True where this result alone stops the night: a blocking rule failed, or a rule could not run."""
+        return self.status == "error" or (self.status == "failed" and self.rule.severity == "block")
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """Everything the gate found for one as-of date; `seconds` holds the wall time of each step."""
+
+    as_of: date
+    results: tuple[RuleResult, ...]
+    tables: tuple[TableResult, ...]
+    docs_index: Path | None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """Why the night must stop, one reason a line; empty where it may go on."""
+        reasons = []
+        for result in self.results:
+            if result.status == "error":
+                reasons.append(
+                    f"rule {result.rule.id} on {result.rule.table} could not run: {result.error}. "
+                    f"This is a fault of the rule or the gate, not of the data ({result.rule.owner})."
+                )
+            elif result.is_blocking:
+                shown = f" ({'; '.join(result.sample_keys[:3])})" if result.sample_keys else ""
+                reasons.append(
+                    f"rule {result.rule.id} on {result.rule.table} failed: {result.rule.reason} "
+                    f"{result.observed}{shown}. To mend: {result.rule.remedy} ({result.rule.owner})"
+                )
+        for table in self.tables:
+            if table.landed != table.accepted + table.quarantined:
+                reasons.append(
+                    f"{table.table}: {table.landed:,} rows landed, but {table.accepted:,} accepted and "
+                    f"{table.quarantined:,} quarantined do not add up to them"
+                )
+            if table.share > table.threshold:
+                top = ", ".join(f"{rule} {rows:,}" for rule, rows in table.top_rules)
+                reasons.append(
+                    f"{table.table}: {table.quarantined:,} of {table.landed:,} rows ({table.share:.1%}) "
+                    f"quarantined, the threshold is {table.threshold:.1%}; most by {top}"
+                )
+        return tuple(reasons)
+
+    def result(self, rule_id: str) -> RuleResult:
+        """The result of one rule; raises KeyError where it was not part of the gate."""
+        for result in self.results:
+            if result.rule.id == rule_id:
+                return result
+        raise KeyError(rule_id)
+
+
+def run_gate(
+    warehouse: Path | DuckDBPyConnection,
+    *,
+    as_of: date,
+    docs_dir: Path | None,
+    thresholds: QuarantineThresholds,
+    company: str,
+    rules: Sequence[Rule] | None = None,
+    cut_over: date | None = None,
+    only_tables: Iterable[str] | None = None,
+    reporting_currency: str | None = None,
+) -> GateReport:
+    """Judge staging.landed_* by the rules; write quarantine.*, ops.dq_result and staging.accepted_*.
+
+    Parameters
+    ----------
+    warehouse: the DuckDB file, or an open connection to it; the gate works on a connection of its own beside
+    it.
+    as_of: the day the night answers for. Results of that day and later ones are replaced.
+    docs_dir: folder for the Data Docs (static HTML); None to go without.
+    thresholds: quarantined shares above which a table blocks.
+    company: name the Data Docs carry.
+    rules: None for the rules that come with the project.
+    cut_over: rows whose event date lies before it meet the tolerant rules; None where all rows are new.
+    only_tables: judge these tables and leave the state of the others as it is.
+    reporting_currency: ISO 4217 code; without it, rules on exchange rates do not apply.
+
+    Reading happens first, writing in one transaction at the end: after an error nothing has changed. Whether
+    the night may go on is in the report (`blocking`); a blocked gate still writes its results, so that they
+    can be looked at. Raises RuleError where `only_tables` or a rule names a table that never landed.
+    """
+    import duckdb
+
+    all_rules = tuple(rules) if rules is not None else load_rules()
+    chosen = set(only_tables) if only_tables is not None else None
+    clock = _Clock()
+    owned = duckdb.connect(str(warehouse)) if isinstance(warehouse, Path) else warehouse
+    try:
+        con = owned.cursor()
+        try:
+            landed = _landed_tables(con)
+            _refuse_unknown_tables(all_rules, chosen, landed)
+            active = [rule for rule in all_rules if chosen is None or rule.table in chosen]
+            create_macros(con, as_of=as_of, reporting_currency=reporting_currency, cut_over=cut_over)
+            outcomes = evaluate_rules(
+                con,
+                active,
+                as_of=as_of,
+                cut_over=cut_over,
+                absent_tables=_absent_tables(con),
+                reporting_currency=reporting_currency,
+            )
+            outcomes = {rule.id: outcomes[rule.id] for rule in active}
+            samples = _sample_keys(con)
+            clock.lap("evaluate")
+            verdicts = validate_outcomes(con, outcomes, samples, company=company, docs_dir=docs_dir)
+            clock.lap("great_expectations")
+            quarantined = _quarantined_by_rule(con)
+            results = tuple(
+                _result(outcome, verdicts.get(rule_id), samples.get(rule_id, ()), quarantined.get(rule_id, 0))
+                for rule_id, outcome in outcomes.items()
+            )
+            tables = _write(con, all_rules, results, landed, chosen, as_of, thresholds)
+            clock.lap("write")
+        finally:
+            con.close()
+    finally:
+        if isinstance(warehouse, Path):
+            owned.close()
+    index = docs_dir / "index.html" if docs_dir is not None else None
+    return GateReport(as_of, results, tables, index, clock.seconds)
+
+
+def _landed_tables(con: DuckDBPyConnection) -> list[str]:
+    rows = con.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND table_schema = 'staging' AND table_name LIKE 'landed\\_%' ESCAPE '\\' ORDER BY 1"
+    ).fetchall()
+    return [name.removeprefix("landed_") for (name,) in rows]
+
+
+def _refuse_unknown_tables(rules: Sequence[Rule], chosen: set[str] | None, landed: Sequence[str]) -> None:
+    named = {rule.table: rule.id for rule in rules if chosen is None or rule.table in chosen}
+    problems = [
+        f"rule {rule_id}: table {table} has not landed (no staging.landed_{table})"
+        for table, rule_id in named.items()
+        if table not in landed
+    ]
+    problems += [
+        f"only_tables: no rule is about '{table}'" for table in sorted((chosen or set()) - set(named))
+    ]
+    if problems:
+        raise RuleError(problems)
+
+
+def _absent_tables(con: DuckDBPyConnection) -> set[str]:
+    """Contract tables that no source delivers, after ops.source_table."""
+    rows = con.execute(
+        "SELECT table_name FROM ops.source_table GROUP BY table_name HAVING NOT bool_or(is_provided)"
+    ).fetchall()
+    return {name for (name,) in rows}
+
+
+def _sample_keys(con: DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
+    rows = con.execute(
+        f"""
+        SELECT rule_id, list(sample ORDER BY position)
+        FROM (
+            SELECT rule_id, position,
+                concat_ws(' ', concat_ws('|', source_system, _row_key),
+                    CASE WHEN _occurrence > 1 THEN '#' || _occurrence END,
+                    CASE WHEN len(column_names) > 0 THEN '(' || array_to_string(column_names, ', ') || ')'
+                    END) AS sample
+            FROM (
+                SELECT *, row_number() OVER (
+                    PARTITION BY rule_id ORDER BY source_system, _row_key, _occurrence) AS position
+                FROM gate_failure
+                QUALIFY position <= {SAMPLE_SIZE}
+            )
+        )
+        GROUP BY rule_id
+        """
+    ).fetchall()
+    return {rule_id: tuple(keys) for rule_id, keys in rows}
+
+
+def _quarantined_by_rule(con: DuckDBPyConnection) -> dict[str, int]:
+    return dict(
+        con.execute(
+            "SELECT rule_id, count(*) FROM gate_failure WHERE severity = 'quarantine' GROUP BY 1"
+        ).fetchall()
+    )
+
+
+def _result(outcome: Outcome, verdict: Verdict | None, keys: Sequence[str], quarantined: int) -> RuleResult:
+    rule = outcome.rule
+    status: Status
+    error = outcome.error
+    if outcome.not_applicable is not None:
+        status, observed = "not_applicable", outcome.not_applicable
+    elif verdict is None:
+        status, observed, error = "error", "not validated", "Great Expectations gave no verdict"
+    elif verdict.error is not None or error is not None:
+        status, observed, error = "error", "could not run", error or verdict.error
+    elif verdict.success != (verdict.rows_counted == 0) or verdict.rows_counted not in (
+        0,
+        outcome.rows_failed,
+    ):
+        status, observed = "error", f"counted {verdict.rows_counted:,} rows, the scan {outcome.rows_failed:,}"
+        error = f"Great Expectations and the scan disagree: {observed}"
+    else:
+        status = "passed" if verdict.success else "failed"
+        observed = _observed(outcome)
+    return RuleResult(
+        rule=rule,
+        status=status,
+        rows_checked=outcome.rows_checked,
+        rows_failed=outcome.rows_failed,
+        rows_failed_old=outcome.rows_failed_old,
+        rows_quarantined=quarantined,
+        sample_keys=tuple(keys),
+        expected=rule.expected,
+        observed=observed,
+        error=error,
+    )
+
+
+def _observed(outcome: Outcome) -> str:
+    if not outcome.rows_failed:
+        return f"0 of {outcome.rows_checked:,} rows fail"
+    share = outcome.rows_failed / outcome.rows_checked if outcome.rows_checked else 1.0
+    old = f", {outcome.rows_failed_old:,} of them before the cut-over" if outcome.rows_failed_old else ""
+    return f"{outcome.rows_failed:,} of {outcome.rows_checked:,} rows ({share:.2%}) fail{old}"
+
+
+def _write(
+    con: DuckDBPyConnection,
+    rules: Sequence[Rule],
+    results: Sequence[RuleResult],
+    landed: Sequence[str],
+    chosen: set[str] | None,
+    as_of: date,
+    thresholds: QuarantineThresholds,
+) -> tuple[TableResult, ...]:
+    con.execute("BEGIN TRANSACTION")
+    try:
+        tables = tuple(
+            write_quarantine(
+                con,
+                table,
+                [rule for rule in rules if rule.table == table],
+                as_of=as_of,
+                thresholds=thresholds,
+            )
+            for table in landed
+            if chosen is None or table in chosen
+        )
+        _write_results(con, results, tables, as_of)
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    return tables
+
+
+def _write_results(
+    con: DuckDBPyConnection, results: Sequence[RuleResult], tables: Sequence[TableResult], as_of: date
+) -> None:
+    """ops.dq_result keeps one row a rule and day, ops.dq_failing_row the failing rows of tonight."""
+    con.execute(
+        """
+        CREATE SCHEMA IF NOT EXISTS ops;
+        CREATE TABLE IF NOT EXISTS ops.dq_result (
+            as_of_date DATE, table_name VARCHAR, rule_id VARCHAR, dimension VARCHAR, severity VARCHAR, owner
+            VARCHAR,
+            status VARCHAR, rows_checked BIGINT, rows_failed BIGINT, rows_failed_old BIGINT, rows_quarantined
+            BIGINT,
+            max_failed_share DOUBLE, expected VARCHAR, message VARCHAR, remedy VARCHAR, sample_keys VARCHAR[]
+        );
+        CREATE TABLE IF NOT EXISTS ops.dq_failing_row (
+            as_of_date DATE, table_name VARCHAR, rule_id VARCHAR, severity VARCHAR, is_old BOOLEAN,
+            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, column_names VARCHAR[]
+        );
+        CREATE TABLE IF NOT EXISTS ops.dq_table (
+            as_of_date DATE, table_name VARCHAR, rows_landed BIGINT, rows_accepted BIGINT, rows_quarantined
+            BIGINT,
+            rows_released BIGINT, values_withheld BIGINT, quarantine_threshold DOUBLE
+        );
+        CREATE OR REPLACE TEMP TABLE gate_judged (table_name VARCHAR);
+        """
+    )
+    insert_rows(con, "gate_judged", [[table.table] for table in tables])
+    for name in ("dq_result", "dq_table"):
+        con.execute(
+            f"DELETE FROM ops.{name} "
+            "WHERE as_of_date >= ? AND table_name IN (SELECT table_name FROM gate_judged)",
+            [as_of],
+        )
+    con.execute("DELETE FROM ops.dq_failing_row WHERE table_name IN (SELECT table_name FROM gate_judged)")
+    insert_rows(
+        con,
+        "ops.dq_result",
+        [
+            [
+                as_of,
+                result.rule.table,
+                result.rule.id,
+                result.rule.dimension,
+                result.rule.severity,
+                result.rule.owner,
+                result.status,
+                result.rows_checked,
+                result.rows_failed,
+                result.rows_failed_old,
+                result.rows_quarantined,
+                result.rule.max_failed_share,
+                result.expected,
+                result.error or result.observed,
+                result.rule.remedy,
+                list(result.sample_keys),
+            ]
+            for result in results
+        ],
+    )
+    insert_rows(
+        con,
+        "ops.dq_table",
+        [
+            [as_of, t.table, t.landed, t.accepted, t.quarantined, t.released, t.withheld_values, t.threshold]
+            for t in tables
+        ],
+    )
+    con.execute(
+        "INSERT INTO ops.dq_failing_row SELECT ?, table_name, rule_id, severity, is_old, source_system, "
+        "_row_key, _occurrence, column_names FROM gate_failure "
+        "ORDER BY table_name, rule_rank, source_system, _row_key, _occurrence",
+        [as_of],
+    )
+
+
+class _Clock:
+    """Wall seconds between laps; measures the gate, and touches no data."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = now - self._last
+        self._last = now

@@ -1,0 +1,269 @@
+"""Great Expectations on DuckDB: one expectation a rule, checked in the engine, and the Data Docs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quality.evaluation import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from duckdb import DuckDBPyConnection
+
+# Great Expectations grades failures in its own words.
+_GX_SEVERITY = {"block": "critical", "quarantine": "warning", "warn": "info"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What Great Expectations said of one rule: held or not, rows it counted, or why it could not run."""
+
+    success: bool
+    rows_counted: int
+    error: str | None
+
+
+def validate_outcomes(
+    con: DuckDBPyConnection,
+    outcomes: Mapping[str, Outcome],
+    sample_keys: Mapping[str, Sequence[str]],
+    *,
+    company: str,
+    docs_dir: Path | None,
+) -> dict[str, Verdict]:
+    """Check every applicable rule as an expectation on the temporary table gate_failure of `con`.
+
+    One suite a table, one expectation a rule; an expectation holds where no row (or no more than the
+    tolerated share) fails. Only counts leave the engine. Data Docs are written to `docs_dir` unless it is
+    None; what an earlier night wrote there is replaced. `con` must be in autocommit: a broken expectation
+    would end an open transaction.
+    """
+    gx = _import_gx()
+    context = gx.get_context(mode="ephemeral")
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    verdicts: dict[str, Verdict] = {}
+    applicable = [outcome for outcome in outcomes.values() if outcome.not_applicable is None]
+    with _served(con) as url:
+        source = context.data_sources.add_sql(name="warehouse", connection_string=url)
+        for table in dict.fromkeys(outcome.rule.table for outcome in applicable):
+            own = [outcome for outcome in applicable if outcome.rule.table == table]
+            batch = source.add_query_asset(
+                name=f"landed_{table}", query=f"SELECT * FROM gate_failure WHERE table_name = '{table}'"
+            ).add_batch_definition_whole_table("failing rows")
+            suite = context.suites.add(
+                gx.ExpectationSuite(
+                    name=table,
+                    expectations=[
+                        _expectation(outcome, sample_keys.get(outcome.rule.id, ())) for outcome in own
+                    ],
+                    meta={"company": company},
+                )
+            )
+            definition = context.validation_definitions.add(
+                gx.ValidationDefinition(name=table, data=batch, suite=suite)
+            )
+            for result in definition.run(result_format="SUMMARY").results:
+                verdicts[result.expectation_config.meta["rule_id"]] = _verdict(result)
+        if docs_dir is not None:
+            _build_docs(context, docs_dir)
+    return verdicts
+
+
+def _import_gx() -> Any:
+    """Great Expectations with its telemetry off; importing it takes seconds, so only when needed."""
+    import os
+
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations
+
+    return great_expectations
+
+
+@cache
+def _expectation_class() -> Any:
+    from great_expectations.expectations import UnexpectedRowsExpectation
+
+    class ExpectNoFailingRows(UnexpectedRowsExpectation):  # type: ignore[misc]
+        """Holds where the query finds no row. Unlike its parent it asks for the count alone."""
+
+        metric_dependencies = ("unexpected_rows_query.row_count",)
+
+        def _validate(
+            self, metrics: Any, runtime_configuration: Any = None, execution_engine: Any = None
+        ) -> Any:
+            count = metrics["unexpected_rows_query.row_count"]
+            return {"success": count == 0, "result": {"observed_value": count}}
+
+    return ExpectNoFailingRows
+
+
+def _expectation(outcome: Outcome, keys: Sequence[str]) -> Any:
+    rule = outcome.rule
+    notes: list[str] = [
+        f"Rule {rule.id}: {rule.dimension}, severity {rule.severity}, owner {rule.owner}.",
+        f"Why: {rule.reason}",
+        f"What to do: {rule.remedy}",
+        f"Failing rows: {outcome.rows_failed:,} of {outcome.rows_checked:,}.",
+    ]
+    if keys:
+        notes.append("For example: " + "; ".join(keys))
+    return _expectation_class()(
+        unexpected_rows_query=_query(outcome),
+        description=rule.expected,
+        severity=_GX_SEVERITY[rule.severity],
+        notes=notes,
+        meta={"rule_id": rule.id, "owner": rule.owner, "dimension": rule.dimension},
+    )
+
+
+def _query(outcome: Outcome) -> str:
+    rule = outcome.rule
+    if outcome.error is not None:
+        # The expectation must stop the way the rule did; braces and colons mean something to GX and
+        # SQLAlchemy.
+        message = outcome.error.replace("'", "''").replace("{", "{{").replace("}", "}}").replace(":", "\\:")
+        return f"SELECT error('{message}') AS failure, (SELECT count(*) FROM {{batch}}) AS failing_rows"
+    query = f"SELECT source_system, _row_key, _occurrence FROM {{batch}} WHERE rule_id = '{rule.id}'"
+    if rule.max_failed_share:
+        tolerated = rule.max_failed_share * outcome.rows_checked
+        query += f" AND (SELECT count(*) FROM gate_failure WHERE rule_id = '{rule.id}') > {tolerated}"
+    return query
+
+
+def _verdict(result: Any) -> Verdict:
+    """Both a failed expectation and one that could not run say `success: False`; the second has a cause."""
+    info = result.exception_info or {}
+    causes = [info] if "raised_exception" in info else list(info.values())
+    messages = [str(cause.get("exception_message")) for cause in causes if cause.get("raised_exception")]
+    if messages:
+        return Verdict(False, 0, " ".join(messages[0].split()))
+    return Verdict(bool(result.success), int(result.result.get("observed_value") or 0), None)
+
+
+def _build_docs(context: Any, docs_dir: Path) -> None:
+    docs_dir.mkdir(parents=True, exist_ok=True)
+    for part in ("static", "expectations", "validations"):
+        shutil.rmtree(docs_dir / part, ignore_errors=True)
+    for site in list(context.get_site_names()):
+        context.delete_data_docs_site(site)
+    context.add_data_docs_site(
+        "data_docs",
+        {
+            "class_name": "SiteBuilder",
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            "store_backend": {
+                "class_name": "TupleFilesystemStoreBackend",
+                "base_directory": str(docs_dir.resolve()),
+            },
+            # The result pages show every expectation already; pages of the suites would only repeat them.
+            "site_section_builders": {
+                "expectations": "none",
+                "profiling": "none",
+                "validations": {
+                    "class_name": "DefaultSiteSectionBuilder",
+                    "source_store_name": "validation_results_store",
+                    "renderer": {
+                        "module_name": "great_expectations.render.renderer.page_renderer",
+                        "class_name": "ValidationResultsPageRenderer",
+                    },
+                },
+            },
+            "show_how_to_buttons": False,
+        },
+    )
+    context.build_data_docs()
+
+
+# Connections that the SQLAlchemy dialect below hands out, by the name used in its URL.
+_SERVED: dict[str, DuckDBPyConnection] = {}
+
+
+@contextmanager
+def _served(con: DuckDBPyConnection) -> Iterator[str]:
+    """An SQLAlchemy URL that leads to `con` itself, so that its temporary tables are seen."""
+    from sqlalchemy.dialects import registry
+
+    registry.register("duckdb.served", __name__, "ServedDialect")
+    name = f"c{id(con):x}"
+    _SERVED[name] = con
+    try:
+        yield f"duckdb+served:///{name}"
+    finally:
+        del _SERVED[name]
+
+
+class _Cursor:
+    """Fetches inside execute: Great Expectations closes its connection before it reads the result."""
+
+    def __init__(self, connection: _Connection, con: DuckDBPyConnection) -> None:
+        self.connection = connection
+        self._con = con
+        self._rows: list[tuple[Any, ...]] = []
+        self._next = 0
+        self.description: Any = None
+        self.rowcount = -1
+        self.arraysize = 1
+
+    def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
+        self._con.execute(statement, parameters) if parameters else self._con.execute(statement)
+        self.description = self._con.description
+        self._rows = self._con.fetchall() if self.description else []
+        self._next = 0
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        rows = self.fetchmany(1)
+        return rows[0] if rows else None
+
+    def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
+        rows = self._rows[self._next : self._next + (size or self.arraysize)]
+        self._next += len(rows)
+        return rows
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self.fetchmany(len(self._rows) or 1)
+
+    def close(self) -> None:
+        self._rows = []
+
+
+class _Connection:
+    """The gate's own connection as DB-API: it stays open and in autocommit, whatever the pool does."""
+
+    def __init__(self, con: DuckDBPyConnection) -> None:
+        self._con = con
+        self.notices: list[str] = []
+
+    def cursor(self) -> _Cursor:
+        return _Cursor(self, self._con)
+
+    def begin(self) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def __getattr__(name: str) -> Any:
+    """ServedDialect, made when SQLAlchemy asks for it, so that duckdb-engine loads only with the gate."""
+    if name != "ServedDialect":
+        raise AttributeError(name)
+    import duckdb_engine
+
+    class ServedDialect(duckdb_engine.Dialect):  # type: ignore[misc]
+        supports_statement_cache = False
+
+        def connect(self, *args: Any, **kwargs: Any) -> Any:
+            return _Connection(_SERVED[kwargs["database"]])
+
+    return ServedDialect

@@ -1,0 +1,160 @@
+"""A small warehouse as landing leaves it, with rows that pass every rule until a test spoils one."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.sources.contract import CONTRACT, SYSTEM_COLUMNS
+from quality.catalog import Rule, load_rules
+from quality.runner import GateReport, QuarantineThresholds, run_gate
+
+AS_OF = date(2026, 10, 31)
+
+SOUND: dict[str, dict[str, str | None]] = {
+    "customers": {
+        "customer_id": "C1",
+        "legal_name": "Nordwind Maschinenbau GmbH",
+        "registration_no": "DE136695976",
+        "registration_kind": "VAT",
+        "country": "DE",
+        "payment_terms": "NET30",
+        "email": "ap@nordwind.example",
+        "customer_since": "2024-02-29",
+        "updated_at": "2026-10-20 08:00:00",
+    },
+    "invoices": {
+        "invoice_id": "I1",
+        "document_type": "invoice",
+        "customer_id": "C1",
+        "legal_entity": "E1",
+        "issue_date": "2026-10-25",
+        "due_date": "2026-11-24",
+        "currency": "USD",
+        "amount": "1190.00",
+        "tax_amount": "190.00",
+    },
+    "payments": {
+        "payment_id": "P1",
+        "customer_id": "C1",
+        "legal_entity": "E1",
+        "received_date": "2026-10-28",
+        "currency": "USD",
+        "amount": "500.00",
+        "method": "wire",
+    },
+    "payment_applications": {
+        "application_id": "A1",
+        "kind": "cash",
+        "from_document_id": "P1",
+        "invoice_id": "I1",
+        "applied_date": "2026-10-28",
+        "currency": "USD",
+        "amount": "500.00",
+    },
+    "fx_rates": {"rate_date": "2026-10-30", "currency": "EUR", "rate": "1.08"},
+    "credit_limits": {
+        "customer_id": "C1",
+        "valid_from": "2026-01-01",
+        "currency": "USD",
+        "amount": "5000",
+        "approved_by": "M. Roth",
+    },
+}
+
+
+class Warehouse:
+    """Adds landed rows and runs the gate. Rows are a first load unless a test says otherwise."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.docs_dir: Path | None = None
+        self.con = duckdb.connect(str(path))
+        for schema in ("raw", "staging", "ops"):
+            self.con.execute(f"CREATE SCHEMA {schema}")
+        system = ", ".join(f"{name} {kind}" for name, kind in SYSTEM_COLUMNS)
+        for table in CONTRACT.values():
+            contract = ", ".join(f"{name} VARCHAR" for name in table.field_names)
+            self.con.execute(f"CREATE TABLE raw.{table.name} ({contract}, {system})")
+            self.con.execute(
+                f"CREATE TABLE staging.landed_{table.name} ({contract}, {system}, "
+                "_first_loaded_at TIMESTAMP, _first_is_backfill BOOLEAN)"
+            )
+        self.con.execute(
+            """
+            CREATE TABLE ops.source_table (table_name VARCHAR, source_system VARCHAR, is_provided BOOLEAN);
+            CREATE TABLE ops.source_total (as_of_date DATE, source_system VARCHAR, table_name VARCHAR,
+                source_file VARCHAR, currency VARCHAR, row_count BIGINT, amount DECIMAL(38, 6));
+            CREATE TABLE ops.landing (as_of_date DATE, source_system VARCHAR, table_name VARCHAR, source_file
+            VARCHAR,
+                rows_read BIGINT, rows_landed BIGINT, rows_deleted BIGINT, cursor_value VARCHAR);
+            CREATE TABLE ops.repair (source_system VARCHAR, table_name VARCHAR, _row_key VARCHAR, _occurrence
+            INTEGER,
+                column_name VARCHAR, repair VARCHAR, original_value VARCHAR, repaired_value VARCHAR, reason
+                VARCHAR);
+            """
+        )
+        self.provide(*CONTRACT)
+
+    def provide(self, *tables: str) -> None:
+        """Make exactly these tables delivered by a source."""
+        self.con.execute("DELETE FROM ops.source_table")
+        self.con.executemany(
+            "INSERT INTO ops.source_table VALUES (?, ?, ?)",
+            [[name, "erp" if name in tables else None, name in tables] for name in CONTRACT],
+        )
+
+    def add(
+        self,
+        table: str,
+        *,
+        source_system: str = "erp",
+        loaded: date = AS_OF,
+        first_load: bool = True,
+        source_file: str | None = None,
+        **changes: str | None,
+    ) -> None:
+        """Land one sound row of `table` with `changes`."""
+        values = dict.fromkeys(CONTRACT[table].field_names) | SOUND[table] | changes
+        key = "|".join(values[name] or "" for name in CONTRACT[table].key)
+        found = self.con.execute(
+            f"SELECT count(*) + 1 FROM staging.landed_{table} WHERE source_system = ? AND _row_key = ?",
+            [source_system, key],
+        ).fetchone()
+        assert found is not None
+        row: list[Any] = [*values.values(), source_system, key, found[0], str(hash(tuple(values.values())))]
+        row += [
+            False,
+            first_load,
+            loaded,
+            loaded.isoformat(),
+            source_file or f"{table}.csv",
+            1,
+            loaded,
+            first_load,
+        ]
+        self.con.execute(f"INSERT INTO staging.landed_{table} VALUES ({', '.join('?' * len(row))})", row)
+
+    def remove(self, table: str, key: str) -> None:
+        self.con.execute(f"DELETE FROM staging.landed_{table} WHERE _row_key = ?", [key])
+
+    def gate(self, *tables: str, rules: tuple[Rule, ...] | None = None, **options: Any) -> GateReport:
+        """Run the gate over `tables` (all where none is named)."""
+        settings: dict[str, Any] = {
+            "as_of": AS_OF,
+            "docs_dir": self.docs_dir,
+            "thresholds": QuarantineThresholds(1.0),
+            "company": "Test company",
+            "reporting_currency": "USD",
+        }
+        chosen = tables or None
+        return run_gate(self.con, rules=rules or RULES, only_tables=chosen, **settings | options)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self.con.execute(query).fetchall()
+
+
+RULES = load_rules()
