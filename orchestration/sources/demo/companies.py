@@ -32,8 +32,8 @@ from orchestration.sources.demo.world import (
 SEGMENTS = ("enterprise", "mid-market", "small business")
 TERMS = np.array([15, 30, 45, 60], dtype=np.int64)
 # Expected monthly default probability is near 0.4 %, 5 % a year.
-_HAZARD_LEVEL = -6.12
-_HAZARD_SLOPE = 0.95
+_HAZARD_LEVEL = -6.6
+_HAZARD_SLOPE = 1.6
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,13 @@ def _stress(
     """Ramps of trouble: true ones that end in default, and false ones that companies recover from."""
     count, months = health.shape
     middle = world.month_start[:months] + 15.0
-    length = np.where(is_sudden, np.full(count, 25.0), rng.uniform(90, 280, count))
-    amplitude: Floats = rng.uniform(0.5, 1.35, count)
+    length = np.asarray(rng.uniform(100, 290, count))
+    length[is_sudden] = 25.0
+    amplitude = np.asarray(rng.uniform(0.6, 1.35, count))
     rise = 1.0 - (default_day[:, None] - middle[None, :]) / length[:, None]
     stress: Floats = amplitude[:, None] * np.clip(rise, 0.0, 1.0) ** 1.2
-    false_start = rng.random((count, months)) < 0.0075 * np.exp(-0.35 * health)
-    false_height = rng.uniform(0.3, 1.05, (count, months))
+    false_start = rng.random((count, months)) < 0.005 * np.exp(-0.35 * health)
+    false_height = rng.uniform(0.25, 0.95, (count, months))
     false_rise = rng.integers(3, 8, (count, months))
     rows, columns = np.nonzero(false_start)
     for shift in range(12):
@@ -129,7 +130,7 @@ def build_companies(world: World, block: int) -> Companies:
     second = (currency + rng.integers(1, 3, count)) % 3
     other_currency = np.where(rng.random(count) < 0.06, second, currency)
     segment = rng.choice(3, count, p=[0.10, 0.35, 0.55]).astype(np.int64)
-    terms = TERMS[rng.choice(4, count, p=[0.10, 0.50, 0.22, 0.18])]
+    terms = TERMS[rng.choice(4, count, p=[0.06, 0.42, 0.28, 0.24])]
 
     parent = np.full(count, -1, dtype=np.int64)
     children = np.flatnonzero(rng.random(count) < 0.085)
@@ -155,7 +156,7 @@ def build_companies(world: World, block: int) -> Companies:
     day_in_month = rng.integers(0, 28, count)
     default_day = np.where(defaults, business_day(world.month_start[first_hit] + day_in_month), NEVER)
     write_off_day = np.where(defaults, business_day(default_day + rng.integers(90, 181, count)), NEVER)
-    is_sudden = rng.random(count) < 0.25
+    is_sudden = rng.random(count) < 0.20
     recovery = np.where(rng.random(count) < 0.2, rng.uniform(0.15, 0.5, count), 0.0)
     leaves = rng.exponential(1 / 0.0028, count) * 30.4
     leaves_day = np.maximum(since + 120, world.start + leaves.astype(np.int64))
@@ -179,7 +180,7 @@ def build_companies(world: World, block: int) -> Companies:
     order_rate[is_prospect] = 0.0
 
     # Habit is only partly a matter of health: some sound companies pay late as a rule.
-    lateness = rng.lognormal(np.log(6.0), 0.55, count)
+    lateness = rng.lognormal(np.log(6.5), 0.33, count)
     pay_run = np.where(rng.random(count) < 0.3, rng.choice([5, 10, 15, 20, 25], count), 0).astype(np.int64)
     takes_discount = rng.random(count) < 0.14
 

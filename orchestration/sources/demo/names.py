@@ -29,17 +29,12 @@ _FAMILY_PL = ("Łukasik", "Gołąb", "Wójcik", "Żak", "Świątek", "Dąbrowa")
 
 # Chinese characters with their pinyin.
 _HAN = "恒泰华瑞鑫隆盛达宏远金源利德顺丰嘉信博通海天东方润科联创"
-_PINYIN = ["heng", "tai", "hua", "rui", "xin", "long", "sheng", "da", "hong", "yuan", "jin", "yuan", "li", "de", "shun", "feng", "jia", "xin", "bo", "tong", "hai", "tian", "dong", "fang", "run", "ke", "lian", "chuang"]
+_PINYIN = (
+    "heng", "tai", "hua", "rui", "xin", "long", "sheng", "da", "hong", "yuan", "jin", "yuan", "li", "de",
+    "shun", "feng", "jia", "xin", "bo", "tong", "hai", "tian", "dong", "fang", "run", "ke", "lian", "chuang",
+)  # fmt: skip
 
-_CYRILLIC = str.maketrans(
-    dict(
-        zip(
-            "abcdefghijklmnopqrstuvwxyz",
-            ["а", "б", "к", "д", "е", "ф", "г", "х", "и", "й", "к", "л", "м", "н", "о", "п", "к", "р", "с", "т", "у", "в", "в", "кс", "ъ", "з"],
-            strict=True,
-        )
-    )
-)
+_CYRILLIC = str.maketrans("abcdefghijklmnopqrstuvwxyz", "абкдефгхийклмнопкрстуввхъз")
 
 # Legal forms by country; a company keeps one form, written one way or another.
 _FORMS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -68,7 +63,8 @@ CITIES: dict[str, tuple[tuple[str, str, str], ...]] = {
            ("Cardiff", "Wales", "CF10 ")),
     "FR": (("Lyon", "Auvergne-Rhône-Alpes", "690"), ("Nîmes", "Occitanie", "300"),
            ("Saint-Étienne", "Auvergne-Rhône-Alpes", "420"), ("Lille", "Hauts-de-France", "590")),
-    "CN": (("上海", "上海", "2000"), ("深圳", "广东", "5180"), ("苏州", "江苏", "2150"), ("宁波", "浙江", "3150")),
+    "CN": (("上海", "上海", "2000"), ("深圳", "广东", "5180"), ("苏州", "江苏", "2150"),
+           ("宁波", "浙江", "3150")),
     "IT": (("Milano", "MI", "201"), ("Forlì", "FC", "471")),
     "NL": (("Rotterdam", "ZH", "30"), ("Eindhoven", "NB", "56")),
     "PL": (("Łódź", "łódzkie", "90-"), ("Kraków", "małopolskie", "30-")),

@@ -274,7 +274,7 @@ def build_receivables(world: World, companies: Companies, erp: Accounts, block: 
 
     # When and how each document is paid.
     lateness = companies.lateness[company] * np.exp(
-        -0.42 * health + 1.15 * stress + 0.7 * rng.normal(size=total)
+        -0.55 * health + 1.45 * stress + 0.65 * rng.normal(size=total)
     )
     lateness = lateness * np.where(rng.random(total) < 0.02, 3.0, 1.0) - rng.uniform(0, 8, total)
     lateness = np.minimum(lateness, np.where(default < NEVER, 140.0, 76.0))

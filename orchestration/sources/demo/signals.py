@@ -127,7 +127,7 @@ def build_limits(world: World, companies: Companies, erp: Accounts, orders: Orde
     joined = companies.since >= world.start
     valid_from = np.where(joined, companies.since, world.start - rng.integers(0, 360, count))
     has_limit = ~companies.is_prospect & (rng.random(count) < 0.97)
-    headroom = rng.lognormal(np.log(1.9), 0.32, count)
+    headroom = rng.lognormal(np.log(2.6), 0.28, count)
     insured_share = np.where(rng.random(count) < 0.2, rng.uniform(0.5, 0.9, count), 0.0)
     rows: list[tuple[Ints, Ints, Ints, Ints, Ints]] = []
     for review in range(world.months // 12 + _YEARS_AHEAD + 2):
@@ -344,13 +344,13 @@ def build_reports(world: World, companies: Companies, notices: Notices, block: i
     rng = world.rng(block, 25)
     count, months = companies.count, world.month_count
     covered = rng.random(count) < 0.70
-    bias = rng.normal(scale=0.45, size=count)
+    bias = rng.normal(scale=0.35, size=count)
     reports = (rng.random((count, months)) < 0.42) & covered[:, None]
     company, month = np.nonzero(reports)
     day = business_day(world.month_start[month] + rng.integers(0, 28, len(month)))
     seen = np.maximum(month - rng.integers(1, 5, len(month)), 0)
     strength = companies.health[company, seen] - 1.4 * companies.stress[company, seen] + bias[company]
-    strength = strength + rng.normal(scale=0.55, size=len(month))
+    strength = strength + rng.normal(scale=0.45, size=len(month))
     score = np.clip(np.rint(520 + 75 * strength), 101, 850).astype(np.int64)
     insolvent_from = np.full(count, NEVER, dtype=np.int64)
     is_insolvency = notices.kind <= 1
