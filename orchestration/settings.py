@@ -86,9 +86,9 @@ class QualitySettings(Section):
 class DemoSettings(Section):
     """The simulated company that the demo source invents."""
 
-    customers: int = Field(default=2000, ge=10, le=1_000_000)
+    customers: int = Field(default=2000, ge=20, le=1_000_000)
     months: int = Field(default=36, ge=6, le=120)
-    seed: int = Field(default=20261031, ge=0)
+    seed: int = Field(default=7, ge=0)
     first_as_of: date
 
 

@@ -16,7 +16,7 @@ from orchestration.sources.errors import closest, redact
 
 RepairKind = Literal["strip", "collapse_spaces", "upper", "drop_decimal_zero", "pad_left", "swap_day_month"]
 FileFormat = Literal["csv", "json", "jsonl", "parquet", "excel"]
-Delivery = Literal["changes", "snapshot"]
+Delivery = Literal["changes", "snapshot", "latest_snapshot"]
 Paginator = Literal["page_number", "offset", "cursor", "link_header", "next_url", "single_page"]
 
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "mysql", "mssql", "oracle", "redshift")
@@ -227,6 +227,11 @@ class FileFeed(Mapped):
                 )
         return self
 
+    @property
+    def label(self) -> str:
+        """The feed's name in `_source_file` where one label stands for all of its files."""
+        return Path(self.files[0]).name
+
     def format_of(self, path: Path) -> FileFormat:
         """The format of one matching file: as configured, else by its suffix."""
         return self.format or FORMAT_OF_SUFFIX.get(path.suffix.lower(), "csv")
@@ -237,6 +242,7 @@ class FileTable(Section):
 
     `delivery: changes` (default): each file brings new or changed rows, nothing is ever deleted.
     `delivery: snapshot`: the files together are the whole table, rows that vanished become tombstones.
+    `delivery: latest_snapshot`: of the files that match, the last by name is the whole table.
     """
 
     feeds: tuple[FileFeed, ...] = Field(min_length=1)

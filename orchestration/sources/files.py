@@ -68,7 +68,7 @@ def find_files(where: str, feed: FileFeed) -> list[tuple[Path, str]]:
 
 def _fixed_folder(pattern: str) -> Path:
     parts = Path(pattern).parts
-    fixed = [part for part in parts[:-1]]
+    fixed = list(parts[:-1])
     for position, part in enumerate(parts[:-1]):
         if glob.has_magic(part):
             fixed = fixed[:position]
@@ -109,7 +109,6 @@ def read_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Iterat
     Raises SourceError where a row cannot be read: too few or many columns, an unterminated quote, bad JSON.
     """
     import duckdb
-    import pyarrow as pa
 
     if file.format == "excel":
         yield from _excel_batches(file, columns)
@@ -124,15 +123,26 @@ def read_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Iterat
         query = _select(path, file, columns)
         reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         for batch in reader:
-            numbers = pa.array(range(row + 1, row + batch.num_rows + 1), pa.int64())
+            numbered = batch.append_column("_source_row", counting(row + 1, batch.num_rows))
             row += batch.num_rows
-            yield batch.append_column("_source_row", numbers)
+            yield numbered
     except duckdb.Error as error:
         raise _read_error(where, file, error) from error
     finally:
         connection.close()
         if utf8_copy is not None:
             utf8_copy.unlink(missing_ok=True)
+
+
+def counting(start: int, count: int) -> pa.Array:
+    """`count` whole numbers from `start`, built from a buffer: pyarrow's own constructor loads pandas."""
+    import array
+
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(
+        pa.int64(), count, [None, pa.py_buffer(array.array("q", range(start, start + count)))]
+    )
 
 
 def _select(path: Path, file: SourceFile, columns: Sequence[str]) -> str:

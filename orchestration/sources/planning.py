@@ -59,6 +59,7 @@ class Plan:
     feeds: list[Feed] = field(default_factory=list)
     totals: Feed | None = None
     is_full: bool = False
+    delivers_changes: bool = False
     status: str = "landed"
     cursor_value: str | None = None
     file_names: list[str] = field(default_factory=list)
@@ -177,15 +178,17 @@ def _plan_files(
     where = f"source {source_name}, {table_name}"
     present: list[tuple[FileFeed, Path, str, str]] = []
     for feed in table.feeds:
-        present.extend(
-            (feed, path, label, files.content_hash(path)) for path, label in files.find_files(where, feed)
-        )
+        found = files.find_files(where, feed)
+        if table.delivery == "latest_snapshot":
+            # Rows keep one label, so that those that stay the same still belong to the newest export.
+            found = [(found[-1][0], feed.label)]
+        present.extend((feed, path, label, files.content_hash(path)) for path, label in found)
     labels = [label for _, _, label, _ in present]
     for _, path, label, _ in present:
         if labels.count(label) > 1 and table.delivery == "changes":
             raise SourceError(where, f"two files are called {label}", remedy=f"rename one of them ({path})")
     plan.file_names = labels
-    plan.gone = [label for label in landed if label not in labels] if table.delivery == "snapshot" else []
+    plan.gone = [label for label in landed if label not in labels] if table.delivery != "changes" else []
 
     changed = {
         label
@@ -193,7 +196,7 @@ def _plan_files(
         if full_refresh or landed.get(label) != (path.stat().st_size, digest)
     }
     # A lookup or a choice among all spellings needs every file, not only the new ones.
-    reads_all = table.delivery == "snapshot" or any(
+    reads_all = table.delivery != "changes" or any(
         mapping.lookup or mapping.pick for feed in table.feeds for mapping in (feed.fields or {}).values()
     )
     if not changed and not plan.gone:
@@ -201,7 +204,8 @@ def _plan_files(
         return
     wanted = set(labels) if reads_all else changed
     plan.unchanged = [label for label in labels if label not in wanted]
-    plan.is_full = table.delivery == "snapshot"
+    plan.is_full = table.delivery != "changes"
+    plan.delivers_changes = table.delivery == "changes"
 
     seen = {digest: label for label, (_, digest) in landed.items() if label in labels and label not in wanted}
     for feed in table.feeds:

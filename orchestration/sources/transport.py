@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.sources.errors import SourceError
+from orchestration.sources.files import counting
 from orchestration.sources.mapping import literal
 from orchestration.sources.planning import Feed
 
@@ -29,13 +30,11 @@ def transport(feeds: Sequence[Feed], work: Path) -> dict[int, str]:
 
     def resource(feed: Feed) -> Any:
         def rows() -> Iterator[pa.RecordBatch]:
-            import pyarrow as pa
-
             seq = 0
             for batch in feed.batches():
-                numbers = pa.array(range(seq, seq + batch.num_rows), pa.int64())
+                numbered = batch.append_column("_seq", counting(seq, batch.num_rows))
                 seq += batch.num_rows
-                yield batch.append_column("_seq", numbers)
+                yield numbered
 
         return dlt.resource(rows, name=feed.landing_name, write_disposition="append")
 

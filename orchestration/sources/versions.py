@@ -25,55 +25,104 @@ def append_versions(
     as_of: date,
     full_refresh: bool,
 ) -> dict[str, tuple[int, int, int]]:
-    """Map, compare and append; returns rows (read, landed, deleted) by source file."""
-    table, system = plan.table, plan.source_system
+    """Map, compare and append; returns rows (read, landed, deleted) by source file.
+
+    Files that each bring changes are deliveries of their own, in order of their names: where two of them
+    carry one key, the later one's row becomes a version after the earlier one's. Everything else read in one
+    night is one delivery, in which rows sharing a key are repeats of each other.
+    """
     queries = _map_feeds(connection, plan, relations, settings.time_zone)
     _collect(connection, plan, queries)
     if plan.is_full and not full_refresh:
         _refuse_emptied(connection, plan)
     as_read = "picked_rows" if plan.picked_fields else "read_rows"
-    read = dict(
-        connection.execute(f"select _source_file, count(*) from {as_read} group by _source_file").fetchall()
-    )
-    _number_occurrences(connection, plan)
-
-    stamp = {
-        "system": system,
-        "backfill": _is_first_load(connection, plan, as_of),
-        "loaded_at": datetime.combine(as_of, datetime.min.time()),
-        "load_id": as_of.isoformat(),
-    }
-    columns = ", ".join(quoted(name) for name in table.field_names)
-    connection.execute(
-        f"insert into raw.{table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, false, "
-        "$backfill, $loaded_at, $load_id, _source_file, _source_row from new_rows order by _order",
-        stamp,
-    )
-    landed = dict(
-        connection.execute("select _source_file, count(*) from new_rows group by _source_file").fetchall()
-    )
+    read = _counts(connection, f"select _source_file, count(*) from {as_read} group by _source_file")
+    landed: dict[str, int] = {}
     deleted: dict[str, int] = {}
-    if plan.is_full:
+    is_first = _is_first_load(connection, plan, as_of)
+    for round_number in range(1, _split_deliveries(connection, plan) + 1):
         connection.execute(
-            f"insert into raw.{table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, true, "
-            "false, $loaded_at, $load_id, _source_file, _source_row from "
-            f"(select latest.*, latest.rowid as latest_rowid from raw.{table.name} as latest "
-            "where latest.rowid in (select latest_rowid from vanished_rows)) order by latest_rowid",
-            {key: value for key, value in stamp.items() if key != "backfill"},
+            f"create or replace temp view delivery as select * from read_rows where _round = {round_number}"
         )
-        deleted = dict(
-            connection.execute(
-                f"select _source_file, count(*) from raw.{table.name} "
-                "where rowid in (select latest_rowid from vanished_rows) group by _source_file"
-            ).fetchall()
-        )
-    record_repairs(connection, plan, queries)
+        _number_occurrences(connection, plan)
+        for name, count in _append_new(connection, plan, as_of, is_first).items():
+            landed[name] = landed.get(name, 0) + count
+        if plan.is_full:
+            deleted = _append_tombstones(connection, plan, as_of)
+        record_repairs(connection, plan, queries)
     record_totals(connection, plan, relations, settings.time_zone, as_of)
+    connection.execute("drop view if exists temp.delivery")
     for name in ("read_rows", "new_rows", "vanished_rows", "picked_rows", *(f"mapped_{n}" for n in queries)):
         connection.execute(f"drop table if exists temp.{name}")
     return {
         name: (read.get(name, 0), landed.get(name, 0), deleted.get(name, 0))
         for name in sorted({*read, *landed, *deleted})
+    }
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
+    return dict(connection.execute(query).fetchall())
+
+
+def _split_deliveries(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
+    """Give every row of temp.read_rows its `_round`; returns how many rounds there are, at least one.
+
+    A row is left out (round 0) where its own file brought it before and no other content since: read again,
+    an older file must not undo what a later one has said.
+    """
+    if not plan.delivers_changes:
+        connection.execute("alter table read_rows add column _round integer default 1")
+        return 1
+    connection.execute(
+        f"""
+        create or replace temp table read_rows as
+        with brought as (
+            select _row_key, _source_file, arg_max(_row_hash, rowid) as _row_hash
+            from raw.{plan.table.name}
+            where source_system = $system and _row_key in (select _row_key from read_rows)
+            group by _row_key, _occurrence, _source_file
+        ),
+        news as (select * from read_rows anti join brought using (_row_key, _source_file, _row_hash))
+        select *, dense_rank() over (partition by _row_key order by _feed, _source_file) as _round from news
+        union all
+        select *, 0 from read_rows semi join brought using (_row_key, _source_file, _row_hash)
+        """,
+        {"system": plan.source_system},
+    )
+    row = connection.execute("select coalesce(max(_round), 1) from read_rows").fetchone()
+    return max(1, int(row[0])) if row else 1
+
+
+def _append_new(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: date, is_first: bool
+) -> dict[str, int]:
+    columns = ", ".join(quoted(name) for name in plan.table.field_names)
+    connection.execute(
+        f"insert into raw.{plan.table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, false, "
+        "$backfill, $loaded_at, $load_id, _source_file, _source_row from new_rows order by _order",
+        {**_stamp(plan, as_of), "backfill": is_first},
+    )
+    return _counts(connection, "select _source_file, count(*) from new_rows group by _source_file")
+
+
+def _append_tombstones(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: date) -> dict[str, int]:
+    table = plan.table
+    columns = ", ".join(quoted(name) for name in table.field_names)
+    vanished = f"raw.{table.name} where rowid in (select latest_rowid from vanished_rows)"
+    deleted = _counts(connection, f"select _source_file, count(*) from {vanished} group by _source_file")
+    connection.execute(
+        f"insert into raw.{table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, true, "
+        f"false, $loaded_at, $load_id, _source_file, _source_row from {vanished} order by rowid",
+        _stamp(plan, as_of),
+    )
+    return deleted
+
+
+def _stamp(plan: Plan, as_of: date) -> dict[str, object]:
+    return {
+        "system": plan.source_system,
+        "loaded_at": datetime.combine(as_of, datetime.min.time()),
+        "load_id": as_of.isoformat(),
     }
 
 
@@ -196,7 +245,7 @@ def _is_first_load(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: dat
 
 
 def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """Split temp.read_rows into new_rows (with their occurrence) and vanished_rows.
+    """Split the delivery into new_rows (with their occurrence) and vanished_rows.
 
     A row is known where a live latest version has its key and content; content counts, not position, so
     that rows sharing a key keep their occurrence when only some of them are delivered again. What is left
@@ -209,11 +258,11 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
     if held is None or held[0] == 0:
         connection.execute(
             "create or replace temp table new_rows as select *, "
-            "cast(row_number() over (partition by _row_key order by _order) as integer) as _occurrence from read_rows"
+            "cast(row_number() over (partition by _row_key order by _order) as integer) as _occurrence from delivery"
         )
         connection.execute("create or replace temp table vanished_rows (latest_rowid bigint)")
         return
-    only_read = "" if plan.is_full else "and _row_key in (select _row_key from read_rows)"
+    only_read = "" if plan.is_full else "and _row_key in (select _row_key from delivery)"
     connection.execute(
         f"""
         create or replace temp table held_rows as
@@ -232,7 +281,7 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
         """
         create or replace temp table left_over as
         with numbered as (
-            select *, row_number() over (partition by _row_key, _row_hash order by _order) as nth from read_rows
+            select *, row_number() over (partition by _row_key, _row_hash order by _order) as nth from delivery
         )
         select numbered.* exclude (nth),
                row_number() over (partition by numbered._row_key order by numbered._order) as place
@@ -246,7 +295,7 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
         create or replace temp table free_rows as
         with numbered as (
             select _row_key, _row_hash,
-                   row_number() over (partition by _row_key, _row_hash order by _order) as nth from read_rows
+                   row_number() over (partition by _row_key, _row_hash order by _order) as nth from delivery
         ),
         unmatched as (
             select held.* from held_rows as held
