@@ -42,10 +42,11 @@ def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSetting
                 coalesce(l.reg_key = r.reg_key, false) AS same_registration,
                 l.reg_kind = 'OTHER' AS is_other_kind,
                 l.is_cjk <> r.is_cjk AS other_script,
-                coalesce(l.reg_kind = r.reg_kind AND l.reg_kind <> 'OTHER' AND l.reg_key <> r.reg_key
-                    AND (l.reg_kind <> 'VAT' OR left(l.reg_no, 2) = left(r.reg_no, 2))
+                CASE WHEN l.reg_kind = r.reg_kind AND l.reg_kind <> 'OTHER' AND l.reg_key <> r.reg_key
+                        AND (l.reg_kind <> 'VAT' OR left(l.reg_no, 2) = left(r.reg_no, 2))
                     -- Without a check digit, one slip of the pen makes another valid number.
-                    AND (l.reg_is_checked OR damerau_levenshtein(l.reg_no, r.reg_no) > 1), false) AS registration_conflict,
+                    THEN CASE WHEN l.reg_is_checked THEN true ELSE damerau_levenshtein(l.reg_no, r.reg_no) > 1 END
+                    ELSE false END AS registration_conflict,
                 coalesce(l.source_system = r.source_system AND (l.parent_customer_id = r.customer_id
                     OR r.parent_customer_id = l.customer_id), false) AS is_parent,
                 coalesce(lp.prior_code = rp.prior_code AND lp.is_active AND rp.is_active

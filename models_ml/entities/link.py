@@ -75,8 +75,9 @@ COMPARISONS: tuple[Comparison, ...] = (
                 0.0003,
             ),
             Level(
-                "similar",
-                "name_is_similar(name_tokens_l, name_tokens_r, name_compact_l, name_compact_r, is_cjk_l, is_cjk_r)",
+                "similar, or one is the initials of the other",
+                "name_is_similar(name_tokens_l, name_tokens_r, name_compact_l, name_compact_r, is_cjk_l, is_cjk_r)"
+                " OR name_initials_l = name_compact_r OR name_compact_l = name_initials_r",
                 0.04,
                 0.01,
             ),
@@ -132,7 +133,7 @@ COMPARISONS: tuple[Comparison, ...] = (
 )
 
 COMPARED_COLUMNS = (
-    "name_key", "name_compact", "name_tokens", "trade_key", "trade_tokens", "root_key", "name_digits", "is_cjk", "address_key",
+    "name_key", "name_compact", "name_tokens", "trade_key", "trade_tokens", "root_key", "name_digits", "name_initials", "is_cjk", "address_key",
     "address_number", "address_street", "postal", "city", "country", "phone", "email_domain",
 )  # fmt: skip
 
@@ -231,7 +232,10 @@ def create_candidate_table(con: duckdb.DuckDBPyConnection, settings: ResolveSett
             SELECT *, count(*) OVER block AS size, min(record_no) OVER block AS first_no
             FROM block_key WINDOW block AS (PARTITION BY kind, key)
         ), bounded AS (
-            SELECT kind, key, record_no FROM sized WHERE size BETWEEN 2 AND {settings.max_block_size}
+            -- A shared word or beginning says less than a shared number: half the block size.
+            SELECT kind, key, record_no FROM sized
+            WHERE size BETWEEN 2 AND CASE WHEN kind IN ('word', 'start', 'end', 'postal')
+                THEN {settings.max_block_size} // 2 ELSE {settings.max_block_size} END
         )
         SELECT DISTINCT l.record_no AS record_no_l, r.record_no AS record_no_r
         FROM bounded l JOIN bounded r ON l.kind = r.kind AND l.key = r.key AND l.record_no < r.record_no

@@ -45,15 +45,19 @@ def install_name_macros(con: duckdb.DuckDBPyConnection) -> None:
     stop = ", ".join(f"'{word}'" for word in words.STOP_WORDS)
     long_forms = ", ".join(f"'{short}': '{full}'" for short, full in sorted(words.ABBREVIATIONS.items()))
     statements = [
-        f"fold_text(s) AS translate({fold}, '{words.LETTER_FROM}{words.LETTER_DROPPED}', '{words.LETTER_TO}')",
+        # As many bytes as characters: plain ASCII, which needs no folding but case.
+        f"""fold_text(s) AS CASE WHEN strlen(s) = length(s) THEN lower(s)
+            ELSE translate({fold}, '{words.LETTER_FROM}{words.LETTER_DROPPED}', '{words.LETTER_TO}') END""",
         # "S.A." and "A/S" lose their marks before other punctuation turns into spaces.
         r"""name_words(s) AS nullif(trim(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
             regexp_replace(fold_text(s), '[''’‘`´"]', '', 'g'), '\bp/l\b', 'pty ltd', 'g'),
             '\b([a-z])/([a-z])\b', '\1\2', 'g'), '[&+]', ' and ', 'g'), '\b([a-z])\.', '\1', 'g'),
             '[^\pL\pN]+', ' ', 'g')), '')""",
         r"is_cjk(s) AS regexp_matches(s, '[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]')",
+        # A reference code at the end ("... Co., Ltd NM028-501") is the writer's, not the company's.
         f"""latin_core(w) AS coalesce(nullif(trim(regexp_replace(
-            regexp_replace(' ' || w, '^(?: (?:{leading}))+ ', ' '), '(?: (?:{trailing}))+$', '')), ''), w)""",
+            regexp_replace(regexp_replace(' ' || w, ' [a-z]{{1,3}}[0-9]{{3,}}(?: [0-9]{{2,}})?$', ''),
+                '^(?: (?:{leading}))+ ', ' '), '(?: (?:{trailing}))+$', '')), ''), w)""",
         # A Chinese form may stand before a closing place ("...公司上海"), which is left alone: only ends are cut.
         f"""cjk_core(w) AS coalesce(nullif(regexp_replace(regexp_replace(replace(w, ' ', ''),
             '^(?:{cjk_forms})', ''), '(?:{cjk_forms})+$', ''), ''), replace(w, ' ', ''))""",
@@ -61,6 +65,8 @@ def install_name_macros(con: duckdb.DuckDBPyConnection) -> None:
         f"""name_root(core) AS CASE WHEN is_cjk(core)
             THEN coalesce(nullif(regexp_replace(core, '(?:{cjk_generic})+$', ''), ''), core)
             ELSE coalesce(nullif(trim(regexp_replace(' ' || core, '(?: (?:{generic}))+$', '')), ''), core) END""",
+        f"""name_initials(core) AS array_to_string(list_transform(list_filter(string_split(core, ' '),
+            lambda t: t NOT IN ({stop})), lambda t: left(t, 1)), '')""",
         f"""latin_tokens(core) AS list_sort(list_distinct(list_filter(list_transform(string_split(core, ' '),
             lambda t: coalesce(MAP {{{long_forms}}}[t], t)), lambda t: t NOT IN ({stop}))))""",
         """name_tokens(core) AS CASE
@@ -77,25 +83,27 @@ def create_name_table(con: duckdb.DuckDBPyConnection, source_sql: str, target: s
     """Create `target`: one row per distinct `raw_name` that `source_sql` selects, with its comparable forms.
 
     Columns: raw_name, name_core, name_key (words sorted), name_compact (no spaces), name_tokens VARCHAR[],
-    root_key (generic words removed), name_digits, is_cjk.
+    root_key (generic words removed), name_digits, name_initials (of several words), is_cjk.
     """
+    # A table for each step: as one query, the engine would work out a step again wherever the next one reads it.
+    steps = (
+        f"""worded AS SELECT raw_name, name_words(raw_name) AS w
+            FROM (SELECT DISTINCT raw_name FROM ({source_sql}) WHERE raw_name IS NOT NULL)""",
+        "scripted AS SELECT raw_name, w, is_cjk(w) AS is_cjk FROM worded WHERE w IS NOT NULL",
+        "cored AS SELECT raw_name, is_cjk, CASE WHEN is_cjk THEN cjk_core(w) ELSE latin_core(w) END AS name_core FROM scripted",
+        "rooted AS SELECT *, name_root(name_core) AS root FROM cored",
+        "tokenised AS SELECT *, name_tokens(name_core) AS name_tokens, name_tokens(root) AS root_tokens FROM rooted",
+    )
+    for step in steps:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {step}")
     con.execute(f"""
         CREATE OR REPLACE TABLE {target} AS
-        WITH worded AS (
-            SELECT raw_name, name_words(raw_name) AS w
-            FROM (SELECT DISTINCT raw_name FROM ({source_sql}) WHERE raw_name IS NOT NULL)
-        ), cored AS (
-            SELECT raw_name, is_cjk(w) AS is_cjk, name_core(w) AS name_core FROM worded WHERE w IS NOT NULL
-        ), rooted AS (
-            SELECT *, name_root(name_core) AS root FROM cored
-        ), tokenised AS (
-            SELECT *, name_tokens(name_core) AS name_tokens, name_tokens(root) AS root_tokens FROM rooted
-        )
         SELECT raw_name, name_core, is_cjk, name_tokens,
             CASE WHEN is_cjk THEN name_core ELSE array_to_string(name_tokens, ' ') END AS name_key,
             replace(name_core, ' ', '') AS name_compact,
             CASE WHEN is_cjk THEN root ELSE array_to_string(root_tokens, ' ') END AS root_key,
-            regexp_replace(name_core, '[^0-9]+', '', 'g') AS name_digits
+            regexp_replace(name_core, '[^0-9]+', '', 'g') AS name_digits,
+            CASE WHEN NOT is_cjk AND contains(name_core, ' ') THEN name_initials(name_core) END AS name_initials
         FROM tokenised
     """)
 
@@ -124,13 +132,15 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
         )
     free_mail = ", ".join(f"'{domain}'" for domain in words.FREE_MAIL_DOMAINS)
     con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE address_worded AS
+        SELECT address, trim({street}) AS w FROM (SELECT DISTINCT address FROM {customers} WHERE address IS NOT NULL)
+    """)
+    con.execute("""
         CREATE OR REPLACE TABLE address_form AS
-        WITH worded AS (
-            SELECT address, trim({street}) AS w FROM (SELECT DISTINCT address FROM {customers} WHERE address IS NOT NULL)
-        ), split AS (
+        WITH split AS (
             SELECT address, is_cjk(w) AS is_cjk, w, list_sort(list_distinct(regexp_extract_all(w, '[0-9]+'))) AS numbers,
                 list_sort(list_distinct(string_split(trim(regexp_replace(w, '[0-9]+', ' ', 'g')), ' '))) AS street_words
-            FROM worded WHERE w <> ''
+            FROM address_worded WHERE w <> ''
         )
         SELECT address, nullif(array_to_string(numbers, ' '), '') AS address_number,
             CASE WHEN is_cjk THEN replace(w, ' ', '')
@@ -140,25 +150,31 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
         FROM split
     """)
     con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE city_form AS
+        SELECT city, nullif(regexp_replace(fold_text(city), '[^\\pL\\pN]+', '', 'g'), '') AS city_key
+        FROM (SELECT DISTINCT city FROM {customers} WHERE city IS NOT NULL)
+    """)
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE cleaned AS
+        SELECT *,
+            regexp_replace(regexp_replace(translate(phone, '{_quoted(words.FULL_WIDTH)}', '{_quoted(words.HALF_WIDTH)}'),
+                '(?i)\\s*(x|ext|extension|durchwahl)\\.?\\s*[0-9]+$', ''), '[^0-9]', '', 'g') AS phone_digits,
+            regexp_extract(lower(trim(email)), '@(?:www\\.|mail\\.)?([^@\\s]+\\.[a-z0-9-]{{2,}})$', 1) AS domain,
+            registration_digits(postal_code) AS postal_text,
+            upper(trim(country)) AS land
+        FROM {customers}
+    """)
+    con.execute(f"""
         CREATE OR REPLACE TABLE {target} AS
-        WITH cleaned AS (
-            SELECT *,
-                regexp_replace(regexp_replace(translate(phone, '{_quoted(words.FULL_WIDTH)}', '{_quoted(words.HALF_WIDTH)}'),
-                    '(?i)\\s*(x|ext|extension|durchwahl)\\.?\\s*[0-9]+$', ''), '[^0-9]', '', 'g') AS phone_digits,
-                regexp_extract(lower(trim(email)), '@(?:www\\.|mail\\.)?([^@\\s]+\\.[a-z0-9-]{{2,}})$', 1) AS domain,
-                regexp_replace(upper(fold_text(postal_code)), '[^0-9A-Z]', '', 'g') AS postal_text,
-                upper(trim(country)) AS land
-            FROM {customers}
-        )
         SELECT row_number() OVER (ORDER BY c.source_system, c.customer_id)::INTEGER AS record_no,
             c.source_system, c.customer_id, c.legal_name, c.parent_customer_id,
-            n.name_core, n.name_key, n.name_compact, n.name_tokens, n.root_key, n.name_digits,
+            n.name_core, n.name_key, n.name_compact, n.name_tokens, n.root_key, n.name_digits, n.name_initials,
             coalesce(n.is_cjk, false) AS is_cjk,
             CASE WHEN t.name_key <> n.name_key THEN t.name_key END AS trade_key,
             CASE WHEN t.name_key <> n.name_key AND NOT t.is_cjk THEN t.name_tokens END AS trade_tokens,
             g.reg_kind, g.reg_no, g.reg_key, g.reg_is_checked,
             nullif(c.land, '') AS country,
-            nullif(regexp_replace(fold_text(c.city), '[^\\pL\\pN]+', '', 'g'), '') AS city,
+            y.city_key AS city,
             nullif(CASE WHEN c.land = 'US' THEN left(c.postal_text, 5) ELSE c.postal_text END, '') AS postal,
             a.address_number, a.address_street, a.address_key,
             -- The last eight digits are the same with and without country code and trunk zero.
@@ -169,6 +185,7 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
         LEFT JOIN name_form n ON n.raw_name = c.legal_name
         LEFT JOIN name_form t ON t.raw_name = c.trade_name
         LEFT JOIN address_form a ON a.address = c.address
+        LEFT JOIN city_form y ON y.city = c.city
         LEFT JOIN registration g ON g.registration_no = c.registration_no
             AND g.registration_kind IS NOT DISTINCT FROM c.registration_kind
             AND g.country IS NOT DISTINCT FROM c.country
