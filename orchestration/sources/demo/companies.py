@@ -138,7 +138,7 @@ def build_companies(world: World, block: int) -> Companies:
     parent[children] = heads[rng.integers(0, max(1, len(heads) // 8), len(children))]
 
     first_night = to_day(world.first_day)
-    before = world.start - (rng.gamma(1.6, 1100, count)).astype(np.int64) - 1
+    before = world.start - np.minimum(rng.gamma(1.6, 1100, count), 11_000).astype(np.int64) - 1
     draw = rng.random(count)
     during = world.start + (draw * (first_night - 3 - world.start)).astype(np.int64)
     later = first_night + 1 + (draw * (world.end - first_night - 3)).astype(np.int64)

@@ -140,6 +140,7 @@ def _open_erp(path: Path, *, fresh: bool) -> sqlite3.Connection:
         # The file is written aside and moved into place when complete, so it needs no journal of its own.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA page_size = 16384")
     connection.execute("BEGIN IMMEDIATE")
     for table, columns in systems.ERP_TABLES.items():
         declared = ", ".join(f"{column} TEXT" for column in columns)
