@@ -1,0 +1,68 @@
+"""Plant finished tables a model reads, so that the model alone can be run and every number in it is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tests.factories import insert_rows, make_warehouse, run_dbt
+
+FEATURE_COLUMNS = (
+    "days_beyond_terms_change", "days_beyond_terms_spread_12m", "overdue_share", "oldest_days_past_due",
+    "utilisation_change_60d", "broken_promises_90d", "bureau_class_change_6m", "altman_z2", "concentration_share",
+    "order_surge_ratio", "receivables_utilisation_share",
+)  # fmt: skip
+_FEATURES = ", ".join(f"{name} DOUBLE" for name in FEATURE_COLUMNS)
+
+TABLES = {
+    "mart.dim_customer": (
+        "customer_code VARCHAR, customer_name VARCHAR, segment VARCHAR, payment_terms_days INTEGER, "
+        "account_owner VARCHAR"
+    ),
+    "mart.customer_score": (
+        "customer_code VARCHAR, customer_name VARCHAR, score_status VARCHAR, status_reason VARCHAR, pd DOUBLE, "
+        "grade VARCHAR, grade_rank INTEGER, data_depth VARCHAR, pd_ratio_30d DOUBLE"
+    ),
+    "mart.fct_exposure": (
+        "customer_code VARCHAR, exposure_reporting DECIMAL(18,2), net_exposure_reporting DECIMAL(18,2), "
+        "insured_reporting DECIMAL(18,2), credit_limit_reporting DECIMAL(18,2), utilisation DOUBLE"
+    ),
+    "mart.fct_ar_aging": (
+        "as_of_date DATE, customer_code VARCHAR, current_amount_reporting DECIMAL(18,2), "
+        "overdue_1_30_amount_reporting DECIMAL(18,2), overdue_31_60_amount_reporting DECIMAL(18,2), "
+        "overdue_61_90_amount_reporting DECIMAL(18,2), overdue_91_plus_amount_reporting DECIMAL(18,2)"
+    ),
+    "features.customer_cutoff": (
+        "customer_code VARCHAR, cutoff_date DATE, is_as_of BOOLEAN, months_of_history INTEGER, "
+        "sales_12m_amount_reporting DECIMAL(18,2), sales_3m_amount_reporting DECIMAL(18,2), "
+        "paid_12m_amount_reporting DECIMAL(18,2), equity_amount_reporting DECIMAL(18,2), "
+        f"revenue_amount_reporting DECIMAL(18,2), legal_notice_count_90d INTEGER, {_FEATURES}"
+    ),
+    "features.customer_cutoff_prior": f"customer_code VARCHAR, cutoff_date DATE, prior_cutoff_date DATE, {_FEATURES}",
+    "mart.score_reason": "customer_code VARCHAR, reason_rank INTEGER, direction VARCHAR, reason_text VARCHAR",
+    "core.warning_signal": (
+        "as_of_date DATE, customer_code VARCHAR, rule_id VARCHAR, family VARCHAR, level VARCHAR, metric VARCHAR, "
+        "value DOUBLE, prior_value DOUBLE, amber DECIMAL(18,4), red DECIMAL(18,4), unit VARCHAR, direction VARCHAR, "
+        "valid_days INTEGER, urgency DECIMAL(9,2), amount_at_risk_reporting DECIMAL(18,2), evidence_text VARCHAR, "
+        "rule_version INTEGER"
+    ),
+}
+
+
+def plant(path: Path, tables: Mapping[str, Iterable[Mapping[str, Any]]], *, as_of: str) -> Path:
+    """A warehouse holding the policy seeds and `tables` (names of TABLES), in place of what dbt would build there."""
+    make_warehouse(path, {}, as_of=as_of)
+    run_dbt(path, select="path:seeds", as_of=as_of, command="seed")
+    replant(path, tables)
+    return path
+
+
+def replant(path: Path, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
+    """Replace the rows of the planted `tables`."""
+    with duckdb.connect(str(path)) as con:
+        for name, rows in tables.items():
+            con.execute(f"create or replace table {name} ({TABLES[name]})")
+            insert_rows(con, name, rows)

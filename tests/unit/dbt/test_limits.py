@@ -1,0 +1,169 @@
+"""Limit recommendations worked by hand: each part, the part that binds, and the rule that decides."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import fetch, run_dbt
+from tests.unit.dbt.planted import plant
+
+AS_OF = "2026-10-31"
+
+
+def _scored(code: str, grade_rank: int, depth: str = "A", status: str = "scored") -> dict[str, Any]:
+    return {
+        "customer_code": code,
+        "customer_name": f"Firm {code}",
+        "score_status": status,
+        "status_reason": None if status == "scored" else "Only one month of history",
+        "grade": f"R{grade_rank:02d}" if status == "scored" else None,
+        "grade_rank": grade_rank if status == "scored" else None,
+        "data_depth": depth,
+    }
+
+
+def _facts(code: str, **values: Any) -> dict[str, Any]:
+    return {"customer_code": code, "cutoff_date": AS_OF, "is_as_of": True, "months_of_history": 24, **values}
+
+
+@pytest.fixture(scope="module")
+def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Recommendation by customer. Yearly sales of 365,000 make the need 1,000 a day of terms and collection."""
+    sales = {"sales_12m_amount_reporting": 365000, "sales_3m_amount_reporting": 91250}
+    customers = {
+        # need 365,000 x (30 + 15) / 365 = 45,000; capacity min(10 % of 800,000, 5 % of 3,000,000) = 80,000 x 1.2
+        "need": (_scored("need", 4), _facts("need", **sales, equity_amount_reporting=800000, revenue_amount_reporting=3000000)),
+        # turnover binds the capacity: min(80,000, 5 % of 400,000) = 20,000, grade 8 grants 0.65 of it
+        "turnover": (_scored("turnover", 8), _facts("turnover", **sales, equity_amount_reporting=800000, revenue_amount_reporting=400000)),
+        # no statement: paid 120,000 a year = 10,000 a month, three months of it = 30,000, grade 6 grants all
+        "record": (_scored("record", 6, "B"), _facts("record", **sales, paid_12m_amount_reporting=120000)),
+        # half a year of history: 60,000 in 6 months stretch to 120,000 a year; paid 30,000 in 6 months = 5,000 a month
+        "young": (_scored("young", 6, "C"), _facts("young", months_of_history=6, sales_12m_amount_reporting=60000,
+                  sales_3m_amount_reporting=30000, paid_12m_amount_reporting=30000)),
+        # sales of the last quarter times four would be 2,920,000; the growth cap stops at 1.5 x 365,000 = 547,500
+        "growth": (_scored("growth", 1), _facts("growth", sales_12m_amount_reporting=365000,
+                   sales_3m_amount_reporting=730000, equity_amount_reporting=9000000)),
+        # need 4,000,000 x 45 / 365 = 493,151 is over the cap of small businesses
+        "capped": (_scored("capped", 5), _facts("capped", sales_12m_amount_reporting=4000000,
+                   sales_3m_amount_reporting=1000000, equity_amount_reporting=9000000)),
+        "tiny": (_scored("tiny", 7), _facts("tiny", **sales, equity_amount_reporting=11000)),
+        "bankrupt": (_scored("bankrupt", 12, status="in_default"), _facts("bankrupt", **sales, paid_12m_amount_reporting=120000)),
+        "unknown": (_scored("unknown", 0, status="not_scored"), _facts("unknown", **sales, paid_12m_amount_reporting=120000)),
+        "prospect": (_scored("prospect", 3), None),
+        "risky": (_scored("risky", 10), _facts("risky", **sales, paid_12m_amount_reporting=120000)),
+        "thin": (_scored("thin", 5, "D"), _facts("thin", **sales, paid_12m_amount_reporting=120000)),
+        "cut": (_scored("cut", 6, "B"), _facts("cut", **sales, paid_12m_amount_reporting=120000)),
+        "trimmed": (_scored("trimmed", 6, "B"), _facts("trimmed", **sales, paid_12m_amount_reporting=120000)),
+    }  # fmt: skip
+    current = {"cut": 40000, "trimmed": 39999}
+    path = plant(
+        tmp_path_factory.mktemp("limits") / "limits.duckdb",
+        {
+            "mart.customer_score": [score for score, _ in customers.values()],
+            "features.customer_cutoff": [facts for _, facts in customers.values() if facts],
+            "mart.dim_customer": [
+                {
+                    "customer_code": code,
+                    "segment": "small business" if code == "capped" else "mid-market",
+                    "payment_terms_days": None if code == "record" else 30,
+                }
+                for code in customers
+            ],
+            "mart.fct_exposure": [
+                {
+                    "customer_code": code,
+                    "exposure_reporting": 50000,
+                    "net_exposure_reporting": 30000,
+                    "insured_reporting": 20000,
+                    "credit_limit_reporting": current.get(code),
+                }
+                for code in customers
+            ],
+        },
+        as_of=AS_OF,
+    )
+    run_dbt(path, select="limit_recommendation", as_of=AS_OF, command="run")
+    rows = fetch(Path(path), "select * from mart.limit_recommendation")
+    return {row["customer_code"]: row for row in rows}
+
+
+def test_need_binds_where_the_customer_could_carry_more(limits: dict[str, dict[str, Any]]) -> None:
+    row = limits["need"]
+    assert row["need_reporting"] == Decimal("45000.00")
+    assert row["capacity_reporting"] == Decimal("80000.00")
+    assert row["grade_factor"] == Decimal("1.2000")
+    assert row["graded_capacity_reporting"] == Decimal("96000.00")
+    assert (row["binding_part"], row["recommended_limit_reporting"]) == ("need", Decimal("45000.00"))
+
+
+def test_the_lesser_of_equity_and_turnover_bounds_capacity(limits: dict[str, dict[str, Any]]) -> None:
+    row = limits["turnover"]
+    assert row["capacity_basis"] == "financials"
+    assert row["capacity_reporting"] == Decimal("20000.00")
+    assert (row["binding_part"], row["recommended_limit_reporting"]) == ("capacity", Decimal("13000.00"))
+
+
+def test_without_a_statement_the_payment_record_carries_the_limit(limits: dict[str, dict[str, Any]]) -> None:
+    row = limits["record"]
+    assert row["capacity_basis"] == "payment_record"
+    assert row["terms_days"] == 30, "no agreed terms: the default of policy"
+    assert row["recommended_limit_reporting"] == Decimal("30000.00")
+
+
+def test_a_short_history_is_stretched_to_a_year(limits: dict[str, dict[str, Any]]) -> None:
+    row = limits["young"]
+    assert row["forecast_sales_reporting"] == Decimal("120000.00")
+    assert row["need_reporting"] == Decimal("14794.52")
+    assert row["capacity_reporting"] == Decimal("15000.00")
+    assert row["recommended_limit_reporting"] == Decimal("14000.00"), "rounded down to the step of 1,000"
+
+
+def test_growth_is_believed_up_to_the_growth_cap(limits: dict[str, dict[str, Any]]) -> None:
+    assert limits["growth"]["forecast_sales_reporting"] == Decimal("547500.00")
+
+
+def test_the_cap_of_the_segment_binds(limits: dict[str, dict[str, Any]]) -> None:
+    row = limits["capped"]
+    assert (row["binding_part"], row["recommended_limit_reporting"]) == ("policy_cap", Decimal("100000.00"))
+
+
+def test_a_limit_below_the_minimum_is_no_limit(limits: dict[str, dict[str, Any]]) -> None:
+    row = limits["tiny"]
+    assert row["graded_capacity_reporting"] == Decimal("935.00")
+    assert row["recommended_limit_reporting"] == Decimal("0.00")
+
+
+def test_the_insured_part_stands_apart(limits: dict[str, dict[str, Any]]) -> None:
+    assert limits["need"]["insured_reporting"] == Decimal("20000.00")
+    assert limits["need"]["recommended_limit_reporting"] == limits["need"]["need_reporting"]
+
+
+def test_a_missing_part_gives_a_reason_and_no_limit(limits: dict[str, dict[str, Any]]) -> None:
+    assert limits["unknown"]["recommended_limit_reporting"] is None
+    assert limits["unknown"]["not_available_reason"] == "Only one month of history"
+    assert limits["prospect"]["recommendation_status"] == "not_available"
+    assert limits["prospect"]["not_available_reason"] == "There are no sales to forecast the need from"
+
+
+@pytest.mark.parametrize(
+    ("customer", "decision", "rule"),
+    [
+        ("need", "auto_approve", "auto_best"),
+        ("record", "auto_approve", "auto_good"),
+        ("turnover", "auto_approve", "auto_fair"),
+        ("risky", "review", "grade_reviewed"),
+        ("thin", "review", "thin_data"),
+        ("bankrupt", "decline", "in_default"),
+        ("unknown", "review", "no_score"),
+        ("cut", "review", "large_cut"),
+        ("trimmed", "auto_approve", "auto_good"),
+    ],
+)
+def test_the_first_rule_that_holds_decides(
+    limits: dict[str, dict[str, Any]], customer: str, decision: str, rule: str
+) -> None:
+    assert (limits[customer]["decision"], limits[customer]["decision_rule"]) == (decision, rule)
