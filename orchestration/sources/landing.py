@@ -59,6 +59,7 @@ def land(
     say = progress or (lambda _: None)
     with _connection(warehouse) as connection:
         create_tables(connection)
+        empty = {table.name for table in TABLES if _is_empty(connection, table.name)}
         work = settings.landing_dir
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
@@ -78,11 +79,19 @@ def land(
                 read, new = sum(item.rows_read for item in landed), sum(item.rows_landed for item in landed)
                 say(f"{plan.where}: {read:,} rows read, {new:,} new or changed")
             record_providers(connection, settings)
+            repeated = {plan.table.name for plan in plans if plan.rounds > 1}
             for table in TABLES:
-                rebuild_landed(connection, table, as_of)
+                is_new = table.name in empty and table.name not in repeated
+                connection.begin()
+                rebuild_landed(connection, table, as_of, is_new=is_new)
+                connection.commit()
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return results
+
+
+def _is_empty(connection: duckdb.DuckDBPyConnection, table_name: str) -> bool:
+    return connection.execute(f"select 1 from raw.{table_name} limit 1").fetchone() is None
 
 
 def probe(settings: Settings) -> list[tuple[str, str | None]]:

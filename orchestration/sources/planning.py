@@ -60,6 +60,9 @@ class Plan:
     totals: Feed | None = None
     is_full: bool = False
     delivers_changes: bool = False
+    rounds: int = 1
+    # Temporary relations of the comparison, and whether each is a table or a view.
+    made: dict[str, str] = field(default_factory=dict)
     status: str = "landed"
     cursor_value: str | None = None
     file_names: list[str] = field(default_factory=list)

@@ -58,6 +58,9 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "source_file varchar, size_bytes bigint, content_hash varchar, rows_read bigint, as_of_date date)"
     )
     connection.execute(
+        "create table if not exists ops.landed_build (table_name varchar, as_of_date date, latest_rowid bigint)"
+    )
+    connection.execute(
         "create table if not exists ops.source_total (as_of_date date, source_system varchar, "
         "table_name varchar, source_file varchar, currency varchar, row_count bigint, amount decimal(38, 6), "
         "unreadable_count bigint)"
@@ -81,10 +84,10 @@ def record_repairs(
         identity,
     )
     picked = plan.picked_fields
-    for position, (number, query) in enumerate(sorted(queries.items())):
+    for number, query in sorted(queries.items()):
         for audit in query.audits:
             if picked:
-                keys = f"(select _feed, _seq, _row_key from temp.picked_rows where _feed = {position})"
+                keys = f"(select _feed, _seq, _row_key from temp.picked_rows where _feed = {number})"
                 only_kept = audit.repair == "default" and audit.field in picked
                 kept = f"and {quoted(audit.field + '~is_default')}" if only_kept else ""
                 origin = (
@@ -93,7 +96,7 @@ def record_repairs(
                 )
             else:
                 origin = (
-                    f"temp.mapped_{number} as mapped join (select * from new_rows where _feed = {position}) "
+                    f"temp.mapped_{number} as mapped join (select * from new_rows where _feed = {number}) "
                     "as landed on landed._seq = mapped._seq"
                 )
             before, after = f"mapped.{quoted(audit.before)}", f"mapped.{quoted(audit.after)}"
@@ -132,7 +135,7 @@ def record_totals(
     """Control totals by file and currency of every row the source showed, before any comparison."""
     if plan.table.name not in TOTALLED_TABLES:
         return
-    rows = "read_rows"
+    rows = "collected_rows"
     if plan.totals is not None:
         feed = plan.totals
         query = mapping_query(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -35,15 +35,14 @@ def append_versions(
     _collect(connection, plan, queries)
     if plan.is_full and not full_refresh:
         _refuse_emptied(connection, plan)
-    as_read = "picked_rows" if plan.picked_fields else "read_rows"
+    as_read = "picked_rows" if plan.picked_fields else "collected_rows"
     read = _counts(connection, f"select _source_file, count(*) from {as_read} group by _source_file")
     landed: dict[str, int] = {}
     deleted: dict[str, int] = {}
     is_first = _is_first_load(connection, plan, as_of)
-    for round_number in range(1, _split_deliveries(connection, plan) + 1):
-        connection.execute(
-            f"create or replace temp view delivery as select * from read_rows where _round = {round_number}"
-        )
+    plan.rounds = _split_deliveries(connection, plan)
+    for round_number in range(1, plan.rounds + 1):
+        _make(connection, plan, "view", "delivery", f"select * from read_rows where _round = {round_number}")
         _number_occurrences(connection, plan)
         for name, count in _append_new(connection, plan, as_of, is_first).items():
             landed[name] = landed.get(name, 0) + count
@@ -51,13 +50,26 @@ def append_versions(
             deleted = _append_tombstones(connection, plan, as_of)
         record_repairs(connection, plan, queries)
     record_totals(connection, plan, relations, settings.time_zone, as_of)
-    connection.execute("drop view if exists temp.delivery")
-    for name in ("read_rows", "new_rows", "vanished_rows", "picked_rows", *(f"mapped_{n}" for n in queries)):
-        connection.execute(f"drop table if exists temp.{name}")
+    _drop(connection, plan, "new_rows", "delivery", "read_rows", "collected_rows", "picked_rows")
+    _drop(connection, plan, "vanished_rows", *(f"mapped_{number}" for number in queries))
     return {
         name: (read.get(name, 0), landed.get(name, 0), deleted.get(name, 0))
         for name in sorted({*read, *landed, *deleted})
     }
+
+
+def _make(connection: duckdb.DuckDBPyConnection, plan: Plan, kind: str, name: str, query: str) -> None:
+    """Create temp table or view `name`, whichever of the two it was before."""
+    if plan.made.get(name, kind) != kind:
+        _drop(connection, plan, name)
+    connection.execute(f"create or replace temp {kind} {name} as {query}")
+    plan.made[name] = kind
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, plan: Plan, *names: str) -> None:
+    for name in names:
+        kind = plan.made.pop(name, "table")
+        connection.execute(f"drop {kind} if exists temp.{name}")
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
@@ -65,30 +77,37 @@ def _counts(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]
 
 
 def _split_deliveries(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
-    """Give every row of temp.read_rows its `_round`; returns how many rounds there are, at least one.
+    """Make temp.read_rows, every collected row with its `_round`; returns how many rounds there are, at least one.
 
     A row is left out (round 0) where its own file brought it before and no other content since: read again,
     an older file must not undo what a later one has said.
     """
     if not plan.delivers_changes:
-        connection.execute("alter table read_rows add column _round integer default 1")
+        _make(connection, plan, "view", "read_rows", "select *, 1 as _round from collected_rows")
         return 1
     connection.execute(
         f"""
-        create or replace temp table read_rows as
-        with brought as (
-            select _row_key, _source_file, arg_max(_row_hash, rowid) as _row_hash
-            from raw.{plan.table.name}
-            where source_system = $system and _row_key in (select _row_key from read_rows)
-            group by _row_key, _occurrence, _source_file
-        ),
-        news as (select * from read_rows anti join brought using (_row_key, _source_file, _row_hash))
-        select *, dense_rank() over (partition by _row_key order by _feed, _source_file) as _round from news
-        union all
-        select *, 0 from read_rows semi join brought using (_row_key, _source_file, _row_hash)
+        create or replace temp table brought as
+        select _row_key, _source_file, arg_max(_row_hash, rowid) as _row_hash
+        from raw.{plan.table.name}
+        where source_system = $system and _row_key in (select _row_key from collected_rows)
+        group by _row_key, _occurrence, _source_file
         """,
         {"system": plan.source_system},
     )
+    _make(
+        connection,
+        plan,
+        "table",
+        "read_rows",
+        """
+        select *, dense_rank() over (partition by _row_key order by _feed, _source_file) as _round
+        from collected_rows anti join brought using (_row_key, _source_file, _row_hash)
+        union all
+        select *, 0 from collected_rows semi join brought using (_row_key, _source_file, _row_hash)
+        """,
+    )
+    _drop(connection, plan, "brought")
     row = connection.execute("select coalesce(max(_round), 1) from read_rows").fetchone()
     return max(1, int(row[0])) if row else 1
 
@@ -99,7 +118,7 @@ def _append_new(
     columns = ", ".join(quoted(name) for name in plan.table.field_names)
     connection.execute(
         f"insert into raw.{plan.table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, false, "
-        "$backfill, $loaded_at, $load_id, _source_file, _source_row from new_rows order by _order",
+        "$backfill, $loaded_at, $load_id, _source_file, _source_row from new_rows",
         {**_stamp(plan, as_of), "backfill": is_first},
     )
     return _counts(connection, "select _source_file, count(*) from new_rows group by _source_file")
@@ -133,6 +152,7 @@ def _map_feeds(
     import duckdb
 
     names = {feed.name: f"temp.mapped_{feed.number}" for feed in plan.feeds}
+    key, row_hash = _key_sql(plan.table), _hash_sql(plan.table)
 
     def has_lookup(feed: Feed) -> bool:
         return any(mapping.lookup for mapping in (feed.mapped.fields or {}).values())
@@ -148,7 +168,8 @@ def _map_feeds(
             lookups=lambda name: names[name],
         )
         try:
-            connection.execute(f"create or replace temp table mapped_{feed.number} as {query.sql}")
+            keyed = f"select *, {key} as _row_key, {row_hash} as _row_hash, {feed.number} as _feed from ({query.sql})"
+            connection.execute(f"create or replace temp table mapped_{feed.number} as {keyed}")
         except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
             raise SourceError(
                 plan.where,
@@ -160,45 +181,58 @@ def _map_feeds(
     return queries
 
 
+def _key_sql(table: Table) -> str:
+    return "concat_ws('|', " + ", ".join(f"coalesce({quoted(name)}, '')" for name in table.key) + ")"
+
+
+def _hash_sql(table: Table) -> str:
+    values = ", ".join(f"coalesce({quoted(name)}, chr(30))" for name in table.field_names)
+    return f"md5(concat_ws(chr(31), {values}))"
+
+
 def _collect(connection: duckdb.DuckDBPyConnection, plan: Plan, queries: Mapping[int, MappingQuery]) -> None:
-    """Bring all feeds together in temp.read_rows, with key and hash; grouped where fields are picked."""
-    table = plan.table
-    names = [quoted(name) for name in table.field_names]
-    key = "concat_ws('|', " + ", ".join(f"coalesce({quoted(name)}, '')" for name in table.key) + ")"
-    row_hash = "md5(concat_ws(chr(31), " + ", ".join(f"coalesce({name}, chr(30))" for name in names) + "))"
+    """Bring all feeds together in temp.collected_rows; one row a key where fields are picked."""
+    columns = [
+        *map(quoted, plan.table.field_names),
+        "_source_file",
+        "_source_row",
+        "_feed",
+        "_seq",
+        "_row_key",
+    ]
+    picked = plan.picked_fields
+    if picked:
+        _collect_picked(connection, plan, queries, columns)
+        return
+    selects = [
+        f"select {', '.join(columns)}, _row_hash from temp.mapped_{number}" for number in sorted(queries)
+    ]
+    if not selects:
+        nothing = ", ".join(f"cast(null as varchar) as {name}" for name in [*columns, "_row_hash"])
+        selects = [f"select {nothing} where false"]
+    _make(connection, plan, "view", "collected_rows", " union all ".join(selects))
+
+
+def _collect_picked(
+    connection: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    queries: Mapping[int, MappingQuery],
+    columns: Sequence[str],
+) -> None:
+    """Of each key the most frequent value of every picked field; a default counts only where nothing else is."""
     picked = plan.picked_fields
     selects = []
-    for position, (number, query) in enumerate(sorted(queries.items())):
+    for number, query in sorted(queries.items()):
         before_default = {audit.field: audit.before for audit in query.audits if audit.repair == "default"}
         flags = [
             f"{quoted(before_default[name]) + ' is null' if name in before_default else 'false'} "
             f"as {quoted(name + '~is_default')}"
             for name in picked
         ]
-        selects.append(
-            f"select {', '.join([*names, *flags])}, _source_file, _source_row, "
-            f"{position} as _feed, _seq from temp.mapped_{number}"
-        )
-    if not selects:
-        nothing = ", ".join(f"cast(null as varchar) as {name}" for name in names)
-        selects = [
-            f"select {nothing}, cast(null as varchar) as _source_file, cast(null as bigint) as _source_row, "
-            "0 as _feed, cast(null as bigint) as _seq where false"
-        ]
-    rows = " union all ".join(selects)
-    # A database promises no order: equal keys are put in order of their content.
-    order = "row(_feed, _seq)" if plan.read_files else "row(coalesce(updated_at, ''), _row_hash)"
-    if not picked:
-        connection.execute(
-            f"create or replace temp table read_rows as select *, {order} as _order from "
-            f"(select *, {key} as _row_key, {row_hash} as _row_hash from ({rows}))"
-        )
-        return
-    connection.execute(
-        f"create or replace temp table picked_rows as select *, {key} as _row_key from ({rows})"
-    )
+        selects.append(f"select {', '.join([*columns, *flags])} from temp.mapped_{number}")
+    _make(connection, plan, "table", "picked_rows", " union all ".join(selects))
     joins, values = [], []
-    for name in table.field_names:
+    for name in plan.table.field_names:
         if name not in picked:
             values.append(f"base.{quoted(name)} as {quoted(name)}")
             continue
@@ -211,19 +245,25 @@ def _collect(connection: duckdb.DuckDBPyConnection, plan: Plan, queries: Mapping
         values.append(f"pick_{name}.value as {value}")
         values.append(f"coalesce(pick_{name}.is_default, false) as {flag}")
     first = ", ".join(
-        f"arg_min({name}, (_feed, _seq)) as {name}" for name in (*names, "_source_file", "_source_row")
+        f"arg_min({name}, (_feed, _seq)) as {name}"
+        for name in columns
+        if name not in ("_feed", "_seq", "_row_key")
     )
-    connection.execute(
-        f"create or replace temp table read_rows as select *, {row_hash} as _row_hash, row(_feed, _seq) as _order "
+    _make(
+        connection,
+        plan,
+        "table",
+        "collected_rows",
+        f"select *, {_hash_sql(plan.table)} as _row_hash "
         f"from (select {', '.join(values)}, base._row_key, base._source_file, base._source_row, base._feed, "
         f"base._seq from (select _row_key, {first}, min(_feed) as _feed, arg_min(_seq, (_feed, _seq)) as _seq "
-        f"from temp.picked_rows group by _row_key) as base {' '.join(joins)})"
+        f"from temp.picked_rows group by _row_key) as base {' '.join(joins)}) order by _feed, _seq",
     )
 
 
 def _refuse_emptied(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     """A table that held rows and is empty tonight is a fault of the export far more often than a fact."""
-    read = connection.execute("select count(*) from read_rows").fetchone()
+    read = connection.execute("select count(*) from collected_rows").fetchone()
     if read is not None and read[0] == 0:
         row = connection.execute(
             f"select count(*) from raw.{plan.table.name} where source_system = ?", [plan.source_system]
@@ -252,14 +292,26 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
     over updates the key's remaining occurrences in order, then opens new ones.
     """
     table = plan.table.name
+    # A database promises no order of its rows: those that share a key go by their content.
+    order = "_feed, _seq" if plan.read_files else "updated_at nulls first, _row_hash"
     held = connection.execute(
         f"select count(*) from raw.{table} where source_system = ?", [plan.source_system]
     ).fetchone()
     if held is None or held[0] == 0:
-        connection.execute(
-            "create or replace temp table new_rows as select *, "
-            "cast(row_number() over (partition by _row_key order by _order) as integer) as _occurrence from delivery"
-        )
+        # Most keys stand alone; only where some do not, the order of their rows is needed.
+        repeated = "select _row_key from delivery group by _row_key having count(*) > 1"
+        if connection.execute(f"{repeated} limit 1").fetchone() is None:
+            _make(connection, plan, "view", "new_rows", "select *, 1 as _occurrence from delivery")
+        else:
+            number = f"cast(row_number() over (partition by _row_key order by {order}) as integer)"
+            _make(
+                connection,
+                plan,
+                "table",
+                "new_rows",
+                f"select *, 1 as _occurrence from delivery where _row_key not in ({repeated}) union all "
+                f"select *, {number} from delivery where _row_key in ({repeated})",
+            )
         connection.execute("create or replace temp table vanished_rows (latest_rowid bigint)")
         return
     only_read = "" if plan.is_full else "and _row_key in (select _row_key from delivery)"
@@ -278,24 +330,24 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
         {"system": plan.source_system},
     )
     connection.execute(
-        """
+        f"""
         create or replace temp table left_over as
         with numbered as (
-            select *, row_number() over (partition by _row_key, _row_hash order by _order) as nth from delivery
+            select *, row_number() over (partition by _row_key, _row_hash order by {order}) as nth from delivery
         )
         select numbered.* exclude (nth),
-               row_number() over (partition by numbered._row_key order by numbered._order) as place
+               row_number() over (partition by numbered._row_key order by {order}) as place
         from numbered
         anti join (select * from held_rows where not _is_deleted) as held
           on held._row_key = numbered._row_key and held._row_hash = numbered._row_hash and held.nth = numbered.nth
         """
     )
     connection.execute(
-        """
+        f"""
         create or replace temp table free_rows as
         with numbered as (
             select _row_key, _row_hash,
-                   row_number() over (partition by _row_key, _row_hash order by _order) as nth from delivery
+                   row_number() over (partition by _row_key, _row_hash order by {order}) as nth from delivery
         ),
         unmatched as (
             select held.* from held_rows as held
@@ -306,9 +358,12 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
         select *, row_number() over (partition by _row_key order by _is_deleted, _occurrence) as place from unmatched
         """
     )
-    connection.execute(
+    _make(
+        connection,
+        plan,
+        "table",
+        "new_rows",
         """
-        create or replace temp table new_rows as
         with per_key as (
             select held_rows._row_key, max(held_rows._occurrence) as last_occurrence,
                    any_value(coalesce(free.free_count, 0)) as free_count
@@ -324,7 +379,7 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
         from left_over
         left join free_rows on free_rows._row_key = left_over._row_key and free_rows.place = left_over.place
         left join per_key on per_key._row_key = left_over._row_key
-        """
+        """,
     )
     connection.execute(
         """
@@ -338,21 +393,65 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
         connection.execute(f"drop table temp.{name}")
 
 
-def rebuild_landed(connection: duckdb.DuckDBPyConnection, table: Table, as_of: date) -> None:
-    """`staging.landed_<table>`: the latest version of each row known on the night, without deleted ones."""
+def rebuild_landed(connection: duckdb.DuckDBPyConnection, table: Table, as_of: date, *, is_new: bool) -> None:
+    """Bring `staging.landed_<table>` to `as_of`: the latest known version of each row, without deleted ones.
+
+    Going forward, only rows with versions that were not known to the last build are worked again; a night
+    before the last one is built anew. `is_new` says that raw held nothing before tonight and got one
+    version of each row.
+    """
+    name = table.name
+    if is_new:
+        connection.execute(
+            f"create or replace table staging.landed_{name} as "
+            f"select *, _loaded_at as _first_loaded_at, _is_backfill as _first_is_backfill from raw.{name}"
+        )
+        _remember_build(connection, name, as_of)
+        return
+    built = connection.execute(
+        "select as_of_date, latest_rowid from ops.landed_build where table_name = ?", [name]
+    ).fetchone()
+    parameters = {"as_of": datetime.combine(as_of, datetime.min.time())}
+    identity = "source_system, _row_key, _occurrence"
+    known = "(_is_backfill or _loaded_at <= $as_of)"
+    only_changed = ""
+    target = f"create or replace table staging.landed_{name} as"
+    if built is not None and built[0] <= as_of:
+        connection.execute(
+            f"create or replace temp table changed_rows as select distinct {identity} from raw.{name} "
+            f"where {known} and (rowid > $latest_rowid or (not _is_backfill and _loaded_at > $built_as_of))",
+            {
+                **parameters,
+                "latest_rowid": built[1],
+                "built_as_of": datetime.combine(built[0], datetime.min.time()),
+            },
+        )
+        changed = f"row({identity}) in (select row({identity}) from changed_rows)"
+        connection.execute(f"delete from staging.landed_{name} where {changed}")
+        only_changed = f"and {changed}"
+        target = f"insert into staging.landed_{name}"
     connection.execute(
         f"""
-        create or replace table staging.landed_{table.name} as
+        {target}
         with known as (
             select max(rowid) as latest_rowid, arg_min(_loaded_at, rowid) as _first_loaded_at,
                    arg_min(_is_backfill, rowid) as _first_is_backfill
-            from raw.{table.name}
-            where _is_backfill or _loaded_at <= $as_of
-            group by source_system, _row_key, _occurrence
+            from raw.{name}
+            where {known} {only_changed}
+            group by {identity}
         )
-        select versions.*, known._first_loaded_at, known._first_is_backfill
-        from (select *, rowid as version_rowid from raw.{table.name} where not _is_deleted) as versions
-        join known on known.latest_rowid = versions.version_rowid
-        """.replace("versions.*", "versions.* exclude (version_rowid)"),
-        {"as_of": datetime.combine(as_of, datetime.min.time())},
+        select version.* exclude (version_rowid), known._first_loaded_at, known._first_is_backfill
+        from (select *, rowid as version_rowid from raw.{name} where not _is_deleted) as version
+        join known on known.latest_rowid = version.version_rowid
+        """,
+        parameters,
+    )
+    connection.execute("drop table if exists temp.changed_rows")
+    _remember_build(connection, name, as_of)
+
+
+def _remember_build(connection: duckdb.DuckDBPyConnection, name: str, as_of: date) -> None:
+    connection.execute("delete from ops.landed_build where table_name = ?", [name])
+    connection.execute(
+        f"insert into ops.landed_build select ?, ?, coalesce(max(rowid), -1) from raw.{name}", [name, as_of]
     )
