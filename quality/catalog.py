@@ -42,36 +42,34 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "not_blank": Kind("row", ("columns",), expectation="{columns} is given"),
-    "is_date": Kind("row", ("columns",), expectation="{columns} is a calendar date written YYYY-MM-DD"),
-    "is_timestamp": Kind("row", ("columns",), expectation="{columns} is a time written YYYY-MM-DD HH:MM:SS"),
-    "is_decimal": Kind(
-        "row", ("columns",), expectation="{columns} is a plain decimal number such as 1234.56"
-    ),
-    "is_integer": Kind("row", ("columns",), expectation="{columns} is a whole number"),
-    "is_boolean": Kind("row", ("columns",), expectation="{columns} is true or false"),
-    "in_set": Kind("row", ("columns",), ("values", "list"), "{columns} is one of the agreed values"),
-    "matches": Kind("row", ("columns", "pattern"), expectation="{columns} matches {pattern}"),
-    "between": Kind("row", ("columns",), ("min", "max"), "{columns} lies between {min} and {max}"),
+    "not_blank": Kind("row", ("columns",), expectation="{columns}: given"),
+    "is_date": Kind("row", ("columns",), expectation="{columns}: a calendar date written YYYY-MM-DD"),
+    "is_timestamp": Kind("row", ("columns",), expectation="{columns}: a time written YYYY-MM-DD HH:MM:SS"),
+    "is_decimal": Kind("row", ("columns",), expectation="{columns}: a plain decimal number such as 1234.56"),
+    "is_integer": Kind("row", ("columns",), expectation="{columns}: a whole number"),
+    "is_boolean": Kind("row", ("columns",), expectation="{columns}: true or false"),
+    "in_set": Kind("row", ("columns",), ("values", "list"), "{columns}: one of the agreed values"),
+    "matches": Kind("row", ("columns", "pattern"), expectation="{columns}: matches {pattern}"),
+    "between": Kind("row", ("columns",), ("min", "max"), "{columns}: {bounds}"),
     "decimals_at_most": Kind(
-        "row", ("columns", "places"), expectation="{columns} has at most {places} decimals"
+        "row", ("columns", "places"), expectation="{columns}: at most {places} decimals"
     ),
     "not_before": Kind("row", ("column", "other"), expectation="{column} is not before {other}"),
     "dated_by_delivery": Kind(
-        "row", ("columns",), ("days",), "{columns} is not after the night that first delivered the row"
+        "row", ("columns",), ("days",), "{columns}: not after the night that first delivered the row"
     ),
     "delivered_once": Kind("row", expectation="the key is delivered once"),
     "check_digit": Kind(
         "row", ("column", "kind_column"), expectation="{column} carries the right check digit"
     ),
-    "fails_when": Kind("row", ("predicate",), expectation="no row where {predicate}"),
+    "fails_when": Kind("row", ("predicate",)),
     "refers_to": Kind(
         "rows",
         ("column", "table", "key", "among"),
         ("when",),
         "{column} is found among {among} {table}.{key}",
     ),
-    "failing_rows": Kind("rows", ("query",), expectation="the query finds no row"),
+    "failing_rows": Kind("rows", ("query",)),
     "not_empty": Kind("table", (), ("required_table",), "the table holds at least one row"),
     "fresh": Kind(
         "table", ("column", "max_age_days"), expectation="newest {column} at most {max_age_days} days old"
@@ -118,9 +116,17 @@ class Rule:
     @property
     def expected(self) -> str:
         """What the rule demands, in one sentence."""
+        if self.kind in ("fails_when", "failing_rows"):
+            return f"no case of: {self.reason}"
         values = {key: _shown(value) for key, value in self.params.items()}
-        for key in KINDS[self.kind].optional:
-            values.setdefault(key, "any")
+        low, high = self.params.get("min"), self.params.get("max")
+        values["bounds"] = (
+            f"at least {low}"
+            if high is None
+            else f"at most {high}"
+            if low is None
+            else f"between {low} and {high}"
+        )
         return KINDS[self.kind].expectation.format(**values)
 
 

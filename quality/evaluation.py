@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _TABLES = """
 CREATE OR REPLACE TEMP TABLE gate_failure (
-    table_name VARCHAR, rule_id VARCHAR, rule_rank INTEGER, severity VARCHAR, withhold BOOLEAN, is_old
-    BOOLEAN,
+    table_name VARCHAR, rule_id VARCHAR, rule_rank INTEGER,
+    severity VARCHAR, withhold BOOLEAN, is_old BOOLEAN,
     row_id BIGINT, source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, column_names VARCHAR[]
 );
 CREATE OR REPLACE TEMP TABLE gate_hit (row_id BIGINT, hit INTEGER);

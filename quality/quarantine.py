@@ -73,13 +73,15 @@ def write_quarantine(
     """Rebuild quarantine.<table>, record releases and make staging.accepted_<table> from gate_failure.
 
     A row is quarantined once, under the first of its failing rules in catalogue order; `all_rule_ids` names
-    the others too. To be called within the caller's transaction.
+    the others too. Call prepare_quarantine first, and both within one transaction.
     """
     columns = [row[0] for row in con.execute(f"DESCRIBE staging.landed_{table}").fetchall()]
     contract = [name for name in columns if name != "source_system" and not name.startswith("_")]
-    _create_tables(con, table)
-    _rebuild(con, table, contract, rules, as_of)
-    released = _record_releases(con, table, as_of)
+    _create_table(con, table)
+    released = 0
+    if _concerned(con, table):
+        _rebuild(con, table, contract, rules, as_of)
+        released = _record_releases(con, table, as_of)
     withheld = _withhold(con, table, as_of)
     _accepted_view(con, table, columns, rules, withheld)
     landed, accepted, quarantined = con.execute(
@@ -101,40 +103,59 @@ def write_quarantine(
     )
 
 
-def _create_tables(con: DuckDBPyConnection, table: str) -> None:
-    con.execute("CREATE SCHEMA IF NOT EXISTS quarantine")
+def prepare_quarantine(con: DuckDBPyConnection, rules: Sequence[Rule]) -> None:
+    """Make what all tables share: the records of releases and withheld values, and the texts of the rules."""
+    con.execute(
+        """
+        CREATE SCHEMA IF NOT EXISTS quarantine;
+        CREATE TABLE IF NOT EXISTS quarantine.released (
+            table_name VARCHAR, rule_id VARCHAR, owner VARCHAR,
+            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER,
+            first_quarantined_on DATE, released_on DATE, original_values JSON, outcome VARCHAR
+        );
+        CREATE TABLE IF NOT EXISTS quarantine.withheld_value (
+            as_of_date DATE, table_name VARCHAR, column_name VARCHAR,
+            rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR,
+            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, original_value VARCHAR
+        );
+        CREATE OR REPLACE TEMP TABLE gate_text (
+            rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR
+        );
+        """
+    )
+    insert_rows(con, "gate_text", [[rule.id, rule.owner, rule.reason, rule.remedy] for rule in rules])
+
+
+def _create_table(con: DuckDBPyConnection, table: str) -> None:
     con.execute(
         f"""
         CREATE TABLE IF NOT EXISTS quarantine.{table} (
-            as_of_date DATE, rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR, source_system
-            VARCHAR, _row_key VARCHAR, _occurrence INTEGER, _row_hash VARCHAR, amount VARCHAR, currency
-            VARCHAR, original_values JSON, first_quarantined_on DATE, column_names VARCHAR[], all_rule_ids
-            VARCHAR[]
-        );
-        CREATE TABLE IF NOT EXISTS quarantine.released (
-            table_name VARCHAR, rule_id VARCHAR, owner VARCHAR, source_system VARCHAR, _row_key VARCHAR,
-            _occurrence INTEGER, first_quarantined_on DATE, released_on DATE, original_values JSON, outcome
-            VARCHAR
-        );
-        CREATE TABLE IF NOT EXISTS quarantine.withheld_value (
-            as_of_date DATE, table_name VARCHAR, column_name VARCHAR, rule_id VARCHAR, owner VARCHAR, reason
-            VARCHAR,
-            remedy VARCHAR, source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, original_value
-            VARCHAR
+            as_of_date DATE, rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR,
+            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, _row_hash VARCHAR,
+            amount VARCHAR, currency VARCHAR, original_values JSON, first_quarantined_on DATE,
+            column_names VARCHAR[], all_rule_ids VARCHAR[]
         );
         CREATE OR REPLACE TEMP TABLE gate_previous AS SELECT * FROM quarantine.{table};
         """
     )
 
 
+def _concerned(con: DuckDBPyConnection, table: str) -> bool:
+    """False for a table that has, had and released nothing, which is most tables on most nights."""
+    row = con.execute(
+        """
+        SELECT EXISTS (SELECT 1 FROM gate_previous)
+            OR EXISTS (SELECT 1 FROM gate_failure WHERE table_name = $1 AND severity = 'quarantine')
+            OR EXISTS (SELECT 1 FROM quarantine.released WHERE table_name = $1)
+        """,
+        [table],
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def _rebuild(
     con: DuckDBPyConnection, table: str, contract: Sequence[str], rules: Sequence[Rule], as_of: date
 ) -> None:
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE gate_text "
-        "(rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR)"
-    )
-    insert_rows(con, "gate_text", [[rule.id, rule.owner, rule.reason, rule.remedy] for rule in rules])
     values = ", ".join(f'"{name}" := l."{name}"' for name in contract)
     amount, currency = (f'l."{name}"' if name in contract else "NULL" for name in ("amount", "currency"))
     con.execute(f"DELETE FROM quarantine.{table}")

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Literal
 from quality.catalog import Rule, RuleError, load_rules
 from quality.evaluation import Outcome, evaluate_rules
 from quality.predicates import create_macros
-from quality.quarantine import QuarantineThresholds, TableResult, insert_rows, write_quarantine
+from quality.quarantine import (
+    QuarantineThresholds,
+    TableResult,
+    insert_rows,
+    prepare_quarantine,
+    write_quarantine,
+)
 from quality.suites import Verdict, validate_outcomes
 
 if TYPE_CHECKING:
@@ -279,6 +285,7 @@ def _write(
 ) -> tuple[TableResult, ...]:
     con.execute("BEGIN TRANSACTION")
     try:
+        prepare_quarantine(con, rules)
         tables = tuple(
             write_quarantine(
                 con,
@@ -306,10 +313,9 @@ def _write_results(
         """
         CREATE SCHEMA IF NOT EXISTS ops;
         CREATE TABLE IF NOT EXISTS ops.dq_result (
-            as_of_date DATE, table_name VARCHAR, rule_id VARCHAR, dimension VARCHAR, severity VARCHAR, owner
-            VARCHAR,
-            status VARCHAR, rows_checked BIGINT, rows_failed BIGINT, rows_failed_old BIGINT, rows_quarantined
-            BIGINT,
+            as_of_date DATE, table_name VARCHAR, rule_id VARCHAR,
+            dimension VARCHAR, severity VARCHAR, owner VARCHAR, status VARCHAR,
+            rows_checked BIGINT, rows_failed BIGINT, rows_failed_old BIGINT, rows_quarantined BIGINT,
             max_failed_share DOUBLE, expected VARCHAR, message VARCHAR, remedy VARCHAR, sample_keys VARCHAR[]
         );
         CREATE TABLE IF NOT EXISTS ops.dq_failing_row (
@@ -317,9 +323,9 @@ def _write_results(
             source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, column_names VARCHAR[]
         );
         CREATE TABLE IF NOT EXISTS ops.dq_table (
-            as_of_date DATE, table_name VARCHAR, rows_landed BIGINT, rows_accepted BIGINT, rows_quarantined
-            BIGINT,
-            rows_released BIGINT, values_withheld BIGINT, quarantine_threshold DOUBLE
+            as_of_date DATE, table_name VARCHAR, rows_landed BIGINT, rows_accepted BIGINT,
+            rows_quarantined BIGINT, rows_released BIGINT, values_withheld BIGINT,
+            quarantine_threshold DOUBLE
         );
         CREATE OR REPLACE TEMP TABLE gate_judged (table_name VARCHAR);
         """

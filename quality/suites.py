@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,21 +109,29 @@ def _expectation_class() -> Any:
 
 def _expectation(outcome: Outcome, keys: Sequence[str]) -> Any:
     rule = outcome.rule
-    notes: list[str] = [
-        f"Rule {rule.id}: {rule.dimension}, severity {rule.severity}, owner {rule.owner}.",
-        f"Why: {rule.reason}",
-        f"What to do: {rule.remedy}",
-        f"Failing rows: {outcome.rows_failed:,} of {outcome.rows_checked:,}.",
-    ]
-    if keys:
-        notes.append("For example: " + "; ".join(keys))
     return _expectation_class()(
         unexpected_rows_query=_query(outcome),
-        description=rule.expected,
+        description=_description(outcome, keys),
         severity=_GX_SEVERITY[rule.severity],
-        notes=notes,
         meta={"rule_id": rule.id, "owner": rule.owner, "dimension": rule.dimension},
     )
+
+
+def _description(outcome: Outcome, keys: Sequence[str]) -> str:
+    """The rule as Data Docs show it; they print it as HTML, so whatever came with the data is escaped."""
+    rule = outcome.rule
+    lines = [
+        f"{rule.id}: {rule.expected}",
+        f"{rule.dimension}, {rule.severity}, {rule.owner}",
+        f"Why: {rule.reason}",
+        f"To mend: {rule.remedy}",
+    ]
+    if outcome.rows_failed:
+        lines.append(
+            f"{outcome.rows_failed:,} of {outcome.rows_checked:,} rows fail, among them {'; '.join(keys)}"
+        )
+    # A dollar sign would start a placeholder of the template.
+    return "<br>".join(escape(line).replace("$", "&#36;") for line in lines)
 
 
 def _query(outcome: Outcome) -> str:

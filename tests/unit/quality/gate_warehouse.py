@@ -142,7 +142,7 @@ class Warehouse:
         self.con.execute(f"DELETE FROM staging.landed_{table} WHERE _row_key = ?", [key])
 
     def gate(self, *tables: str, rules: tuple[Rule, ...] | None = None, **options: Any) -> GateReport:
-        """Run the gate over `tables` (all where none is named)."""
+        """Run the gate over `tables`; where none is named, over those of `rules`, or over all."""
         settings: dict[str, Any] = {
             "as_of": AS_OF,
             "docs_dir": self.docs_dir,
@@ -150,8 +150,17 @@ class Warehouse:
             "company": "Test company",
             "reporting_currency": "USD",
         }
-        chosen = tables or None
-        return run_gate(self.con, rules=rules or RULES, only_tables=chosen, **settings | options)
+        return run_gate(
+            self.con,
+            rules=rules or RULES,
+            only_tables=tables or None if rules is None else {rule.table for rule in rules},
+            **settings | options,
+        )
+
+    @staticmethod
+    def rules() -> tuple[Rule, ...]:
+        """The rules that ship with the project."""
+        return RULES
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self.con.execute(query).fetchall()

@@ -2,11 +2,300 @@
 
 from __future__ import annotations
 
-from gate_warehouse import Warehouse
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from gate_warehouse import AS_OF, Warehouse
+
+from quality.catalog import Rule, RuleError
+from quality.quarantine import QuarantineThresholds
+from quality.runner import run_gate
+
+NEXT_NIGHT = date(2026, 11, 1)
 
 
-def test_sound_rows_pass_every_rule(sound: Warehouse) -> None:
+def some(*rule_ids: str) -> tuple[Rule, ...]:
+    chosen = tuple(rule for rule in Warehouse.rules() if rule.id in rule_ids)
+    assert len(chosen) == len(rule_ids)
+    return chosen
+
+
+def test_sound_rows_pass_every_rule_and_the_docs_show_it(sound: Warehouse, tmp_path: Path) -> None:
+    sound.docs_dir = tmp_path / "quality"
     report = sound.gate()
     assert report.blocking == ()
     assert [result.rule.id for result in report.results if result.status != "passed"] == []
+    assert len(report.results) == len(Warehouse.rules())
+    assert report.docs_index == tmp_path / "quality" / "index.html"
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in sound.docs_dir.rglob("*.html"))
+    assert (
+        "invoice_due_date_missing: due_date: given<br>completeness, quarantine, Accounts Receivable" in pages
+    )
+
+
+def test_docs_name_failing_keys_and_run_nothing_that_came_with_the_data(
+    sound: Warehouse, tmp_path: Path
+) -> None:
+    sound.docs_dir = tmp_path
+    sound.add("invoices", invoice_id="<script>alert(1)</script>$id", due_date=None)
+    sound.gate(rules=some("invoice_due_date_missing"))
+    pages = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("warehouse-*.html"))
+    assert "1 of 2 rows fail, among them erp|&lt;script&gt;alert(1)&lt;/script&gt;&#36;id (due_date)" in pages
+    assert "<script>alert(1)" not in pages
+
+
+def test_docs_of_an_earlier_night_are_replaced_and_other_files_left(sound: Warehouse, tmp_path: Path) -> None:
+    sound.docs_dir = tmp_path
+    (tmp_path / "note.txt").write_text("mine", encoding="utf-8")
+    rules = some("invoice_due_date_missing")
+    sound.gate(rules=rules)
+    before = set(tmp_path.rglob("warehouse-*.html"))
+    sound.gate(rules=rules)
+    after = set(tmp_path.rglob("warehouse-*.html"))
+    assert len(after) == len(before) == 1
+    assert (tmp_path / "note.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_empty_required_table_blocks(warehouse: Warehouse) -> None:
+    warehouse.provide("customers")
+    warehouse.add("customers")
+    report = warehouse.gate("customers", "invoices")
+    assert report.result("invoices_delivered").status == "failed"
+    assert len(report.blocking) == 1
+    assert "invoices_delivered" in report.blocking[0]
+    assert "To mend: Check that the invoice source was reachable" in report.blocking[0]
+    assert report.result("invoice_due_date_missing").status == "not_applicable"
+
+
+def test_rules_on_absent_optional_tables_do_not_apply(sound: Warehouse) -> None:
+    sound.provide("customers", "invoices", "payments")
+    report = sound.gate("payments", "payment_applications", "invoices")
+    assert report.result("application_repeated").status == "not_applicable"
+    assert report.result("application_repeated").observed == "no source delivers payment_applications"
+    assert report.result("invoice_order_unknown").status == "not_applicable"
+    assert report.result("payment_repeated").status == "passed"
+    assert report.blocking == ()
+
+
+def test_rate_rules_need_a_reporting_currency(sound: Warehouse) -> None:
+    report = sound.gate(rules=some("invoice_rate_missing"), reporting_currency=None)
+    assert report.result("invoice_rate_missing").status == "not_applicable"
+    assert sound.gate(rules=some("invoice_rate_missing")).result("invoice_rate_missing").status == "passed"
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        {"kind": "fails_when", "params": {"predicate": "r.no_such_column = 1"}},
+        {"kind": "fails_when", "params": {"predicate": "cast(r.invoice_id AS INTEGER) > 3"}},
+        {"kind": "failing_rows", "params": {"query": "SELEKT 'a:b {c}' it's"}},
+        {"kind": "fresh", "params": {"column": "no_such_column", "max_age_days": 3}},
+    ],
+)
+def test_rule_that_cannot_run_is_an_error_and_blocks(sound: Warehouse, expect: dict[str, object]) -> None:
+    missing, amount = some("invoice_due_date_missing", "invoice_amount_negative")
+    broken = replace(missing, id="broken", severity="warn", **expect)  # type: ignore[arg-type]
+    sound.add("invoices", invoice_id="I2", amount="-1.00")
+    report = sound.gate(rules=(broken, missing, amount))
+    assert report.result("broken").status == "error"
+    assert report.result("broken").error
+    assert len(report.blocking) == 1
+    assert report.blocking[0].startswith("rule broken on invoices could not run")
+    # The sound rules beside it are judged all the same.
+    assert report.result("invoice_due_date_missing").status == "passed"
+    assert report.result("invoice_amount_negative").sample_keys == ("erp|I2 (amount)",)
+    assert sound.rows("SELECT status FROM ops.dq_result WHERE rule_id = 'broken'") == [("error",)]
+
+
+def test_quarantined_share_above_the_threshold_blocks_and_names_the_rules(sound: Warehouse) -> None:
+    for number in range(2, 11):
+        sound.add("invoices", invoice_id=f"I{number}", due_date=None if number < 4 else "2026-11-24")
+    rules = some("invoice_due_date_missing")
+    at_limit = QuarantineThresholds(default=0.0, by_table={"invoices": 0.2})
+    assert sound.gate(rules=rules, thresholds=at_limit).blocking == ()
+    report = sound.gate(rules=rules, thresholds=QuarantineThresholds(default=0.19))
+    assert report.blocking == (
+        "invoices: 2 of 10 rows (20.0%) quarantined, the threshold is 19.0%; "
+        "most by invoice_due_date_missing 2",
+    )
+
+
+def test_a_threshold_is_a_share() -> None:
+    with pytest.raises(ValueError, match="shares from 0 to 1"):
+        QuarantineThresholds(default=5)
+
+
+def test_warning_tolerates_its_share(sound: Warehouse) -> None:
+    (rule,) = some("invoice_amount_zero")
+    for number in range(2, 11):
+        sound.add("invoices", invoice_id=f"I{number}", amount="0.00" if number == 2 else "10.00")
+    tolerant = replace(rule, max_failed_share=0.1)
+    strict = replace(rule, max_failed_share=0.09)
+    passed = sound.gate(rules=(tolerant,)).results[0]
+    assert (passed.status, passed.rows_failed) == ("passed", 1)
+    assert sound.gate(rules=(strict,)).results[0].status == "failed"
+
+
+def test_rows_that_refer_to_quarantined_rows_follow_them(sound: Warehouse) -> None:
+    sound.con.execute("UPDATE staging.landed_customers SET legal_name = NULL")
+    report = sound.gate("customers", "invoices", "payments", "payment_applications", "fx_rates")
+    rows = {
+        table: sound.rows(f"SELECT rule_id, all_rule_ids FROM quarantine.{table}")
+        for table in ("customers", "invoices", "payments", "payment_applications")
+    }
+    assert rows["customers"] == [("customer_name_missing", ["customer_name_missing"])]
+    assert rows["invoices"] == [("invoice_customer_quarantined", ["invoice_customer_quarantined"])]
+    assert rows["payments"][0][0] == "payment_customer_quarantined"
+    assert rows["payment_applications"] == [
+        (
+            "application_document_quarantined",
+            ["application_document_quarantined", "application_receipt_quarantined"],
+        )
+    ]
+    assert all(table.accepted == 0 for table in report.tables if table.table in rows)
+
+
+def test_old_rows_meet_the_tolerant_rule(sound: Warehouse) -> None:
+    sound.add("invoices", invoice_id="OLD", issue_date="2025-12-31", due_date="2025-12-01")
+    sound.add("invoices", invoice_id="NEW", issue_date="2026-01-01", due_date="2025-12-01")
+    rules = some("invoice_due_before_issue")
+    result = sound.gate(rules=rules, cut_over=date(2026, 1, 1)).results[0]
+    assert (result.rows_failed, result.rows_failed_old, result.rows_quarantined) == (2, 1, 1)
+    assert sound.rows("SELECT _row_key FROM quarantine.invoices") == [("NEW",)]
+    assert sound.rows("SELECT _row_key, severity FROM ops.dq_failing_row ORDER BY 1") == [
+        ("NEW", "quarantine"),
+        ("OLD", "warn"),
+    ]
+    assert sound.gate(rules=rules).results[0].rows_quarantined == 2
+
+
+def test_rule_for_new_rows_does_not_look_at_old_ones(sound: Warehouse) -> None:
+    sound.add("credit_limits", valid_from="2025-01-01", valid_to="2025-12-31", approved_by=None)
+    result = sound.gate(rules=some("limit_approver_missing"), cut_over=date(2026, 1, 1)).results[0]
+    assert (result.status, result.rows_checked, result.rows_failed) == ("passed", 1, 0)
+    assert sound.gate(rules=some("limit_approver_missing")).results[0].rows_failed == 1
+
+
+def test_mended_row_is_released_with_its_history(sound: Warehouse) -> None:
+    rules = some("invoice_due_date_missing")
+    sound.add("invoices", invoice_id="I2", due_date=None)
+    sound.add("invoices", invoice_id="I3", due_date=None)
+    sound.gate(rules=rules)
+    sound.con.execute("UPDATE staging.landed_invoices SET due_date = '2026-11-24' WHERE invoice_id = 'I2'")
+    report = sound.gate(rules=rules, as_of=NEXT_NIGHT)
+    assert {table.table: table.released for table in report.tables}["invoices"] == 1
+    assert sound.rows(
+        "SELECT table_name, rule_id, owner, _row_key, first_quarantined_on, released_on, outcome "
+        "FROM quarantine.released"
+    ) == [
+        ("invoices", "invoice_due_date_missing", "Accounts Receivable", "I2", AS_OF, NEXT_NIGHT, "accepted")
+    ]
+    assert sound.rows("SELECT _row_key, as_of_date, first_quarantined_on FROM quarantine.invoices") == [
+        ("I3", NEXT_NIGHT, AS_OF)
+    ]
+    # The same night again changes nothing; a row the source took back says so.
+    sound.gate(rules=rules, as_of=NEXT_NIGHT)
+    assert sound.rows("SELECT count(*) FROM quarantine.released") == [(1,)]
+    sound.remove("invoices", "I3")
+    sound.gate(rules=rules, as_of=NEXT_NIGHT)
+    assert sound.rows("SELECT _row_key, outcome FROM quarantine.released ORDER BY 1") == [
+        ("I2", "accepted"),
+        ("I3", "no_longer_delivered"),
+    ]
+
+
+def test_going_back_a_night_takes_later_results_and_releases_back(sound: Warehouse) -> None:
+    rules = some("invoice_due_date_missing")
+    sound.add("invoices", invoice_id="I2", due_date=None)
+    sound.gate(rules=rules)
+    sound.con.execute("UPDATE staging.landed_invoices SET due_date = '2026-11-24' WHERE invoice_id = 'I2'")
+    sound.gate(rules=rules, as_of=NEXT_NIGHT)
+    sound.con.execute("UPDATE staging.landed_invoices SET due_date = NULL WHERE invoice_id = 'I2'")
+    sound.gate(rules=rules, as_of=AS_OF)
+    assert sound.rows("SELECT * FROM quarantine.released") == []
+    assert sound.rows("SELECT as_of_date, rows_failed FROM ops.dq_result") == [(AS_OF, 1)]
+
+
+def test_results_keep_their_history_by_night(sound: Warehouse) -> None:
+    rules = some("invoice_due_date_missing")
+    for night in (AS_OF, NEXT_NIGHT, NEXT_NIGHT):
+        sound.gate(rules=rules, as_of=night)
+    assert sound.rows("SELECT as_of_date, rule_id, status, rows_checked FROM ops.dq_result ORDER BY 1") == [
+        (AS_OF, "invoice_due_date_missing", "passed", 1),
+        (NEXT_NIGHT, "invoice_due_date_missing", "passed", 1),
+    ]
+
+
+def test_other_tables_keep_their_state(sound: Warehouse) -> None:
+    sound.add("invoices", invoice_id="I2", due_date=None)
+    sound.gate("customers", "invoices", "fx_rates")
+    sound.gate("customers", as_of=NEXT_NIGHT)
+    assert sound.rows("SELECT _row_key FROM quarantine.invoices") == [("I2",)]
+    judged_on = sound.rows("SELECT DISTINCT as_of_date FROM ops.dq_result WHERE table_name = 'invoices'")
+    assert judged_on == [(AS_OF,)]
+
+
+def test_source_totals_must_equal_what_landed_quarantined_rows_included(sound: Warehouse) -> None:
+    sound.add("invoices", invoice_id="I2", due_date=None, amount="0.01")
+    sound.con.execute(
+        "INSERT INTO ops.source_total VALUES (?, 'erp', 'invoices', 'invoices.csv', 'USD', 2, 1190.01)",
+        [AS_OF],
+    )
+    rules = some("invoices_source_totals", "invoice_due_date_missing")
+    assert sound.gate(rules=rules).blocking == ()
+    sound.con.execute("UPDATE ops.source_total SET amount = 1190.02")
+    report = sound.gate(rules=rules)
+    assert len(report.blocking) == 1
+    assert (
+        "erp invoices invoices.csv USD: source 2 rows, 1,190.02; landed 2 rows, 1,190.01"
+        in report.blocking[0]
+    )
+
+
+def test_gate_works_beside_an_open_connection_and_from_the_file(sound: Warehouse) -> None:
+    report = run_gate(
+        sound.path,
+        as_of=AS_OF,
+        docs_dir=None,
+        thresholds=QuarantineThresholds(),
+        company="Test company",
+        rules=some("invoice_due_date_missing"),
+    )
+    assert report.blocking == ()
     assert sound.rows("SELECT count(*) FROM staging.accepted_invoices") == [(1,)]
+
+
+def test_unknown_tables_are_refused_before_anything_is_written(sound: Warehouse) -> None:
+    with pytest.raises(RuleError, match="no rule is about 'bills'"):
+        sound.gate("bills")
+    sound.con.execute("DROP TABLE staging.landed_surveys")
+    with pytest.raises(RuleError, match=r"table surveys has not landed"):
+        sound.gate()
+    with pytest.raises(duckdb.CatalogException):
+        sound.rows("SELECT * FROM ops.dq_result")
+
+
+def test_nothing_is_written_when_writing_fails(sound: Warehouse) -> None:
+    rules = some("invoice_due_date_missing")
+    sound.gate(rules=rules)
+    sound.con.execute("DROP TABLE ops.dq_result; CREATE TABLE ops.dq_result (other INTEGER)")
+    sound.con.execute("UPDATE staging.landed_invoices SET due_date = NULL")
+    with pytest.raises(duckdb.Error):
+        sound.gate(rules=rules, as_of=NEXT_NIGHT)
+    assert sound.rows("SELECT count(*) FROM quarantine.invoices") == [(0,)]
+    assert sound.rows("SELECT count(*) FROM staging.accepted_invoices") == [(1,)]
+
+
+def test_loading_the_gate_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, quality.runner; quality.runner.load_rules(); "
+        "heavy = ('great_expectations', 'sqlalchemy', 'pandas', 'duckdb_engine'); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
