@@ -136,4 +136,18 @@ def _fit_isotonic(margin: Floats, event: Floats) -> tuple[tuple[float, ...], tup
     for i in (0, -1):
         if knots_pd[i] in (0.0, 1.0):
             knots_pd[i] = (blocks[i][0] + 0.5) / (blocks[i][1] + 1)
-    return tuple(knots_margin), tuple(float(p) for p in np.maximum.accumulate(knots_pd))
+    knots = _meet_rate(margin, float(event.mean()), np.array(knots_margin), np.maximum.accumulate(knots_pd))
+    return tuple(knots_margin), tuple(float(p) for p in knots)
+
+
+def _meet_rate(margin: Floats, rate: float, knots_margin: Floats, knots_pd: Floats) -> Floats:
+    """Shift all knots by one amount in log-odds so that the mean PD is the observed rate: straight lines over
+    blocks of unequal size miss it by a few percent."""
+    import numpy as np
+    from scipy.optimize import brentq
+    from scipy.special import expit, logit
+
+    def excess(shift: float) -> float:
+        return float(np.interp(margin, knots_margin, expit(logit(knots_pd) + shift)).mean()) - rate
+
+    return np.asarray(expit(logit(knots_pd) + brentq(excess, -20.0, 20.0, xtol=1e-12)))

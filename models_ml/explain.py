@@ -23,6 +23,7 @@ COLUMNS = (
 )  # fmt: skip
 # A contribution below this moves the odds by less than 2 %: not a reason anyone should be told.
 SMALLEST = 0.02
+_ROWS_AT_ONCE = 100_000
 _DECIMALS = {"ratio": 2, "index": 2}
 
 
@@ -35,12 +36,24 @@ def explain(
     a customer without a row there gets its present values only. At most one reason a reason code, the feature
     that says most; ranked by size, whichever way it points. Contributions are log-odds before calibration.
     """
-    import numpy as np
     import pandas as pd
 
     ordered = frame.sort_values("customer_code", kind="stable", ignore_index=True)
     if ordered.empty or not model.features:
         return pd.DataFrame(columns=list(COLUMNS))
+    blocks = [
+        _explain_block(ordered.iloc[start : start + _ROWS_AT_ONCE], prior, as_of, model, reasons_max)
+        for start in range(0, len(ordered), _ROWS_AT_ONCE)
+    ]
+    return pd.concat(blocks, ignore_index=True)
+
+
+def _explain_block(
+    ordered: pd.DataFrame, prior: pd.DataFrame, as_of: date, model: Model, reasons_max: int
+) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
     shares, _ = contributions(model, ordered)
     row, column, rank = _strongest(shares, model.features, reasons_max)
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 XGBOOST, SCORECARD, EXPERT = "xgboost", "scorecard", "expert"
 CHAMPION, PROVISIONAL = "champion", "provisional"
-THREADS = 2
+# Below this, waiting for a second thread costs more than it brings. Threads do not change a result.
+_ROWS_FOR_ALL_CORES = 20_000
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ def margin(model: Model, frame: pd.DataFrame) -> Floats:
     _check_inputs(model, frame)
     if model.scorecard is not None:
         return model.scorecard.margin(frame)
-    return np.asarray(_booster(model).predict(_dmatrix(model, frame), output_margin=True), dtype="float64")
+    return np.asarray(
+        _booster(model, len(frame)).predict(_dmatrix(model, frame), output_margin=True), dtype="float64"
+    )
 
 
 def predict_pd(model: Model, frame: pd.DataFrame, rules: ScoreRules) -> Floats:
@@ -93,7 +96,7 @@ def contributions(model: Model, frame: pd.DataFrame) -> tuple[Floats, Floats]:
     _check_inputs(model, frame)
     if model.scorecard is not None:
         return model.scorecard.contributions(frame), np.full(len(frame), model.scorecard.intercept)
-    shap = _booster(model).predict(_dmatrix(model, frame), pred_contribs=True)
+    shap = _booster(model, len(frame)).predict(_dmatrix(model, frame), pred_contribs=True)
     return shap[:, :-1].astype("float64"), shap[:, -1].astype("float64")
 
 
@@ -108,14 +111,19 @@ def _check_inputs(model: Model, frame: pd.DataFrame) -> None:
         raise FrameMismatch(f"input of model {model.model_id}", missing, ())
 
 
-def _booster(model: Model) -> Any:
+def _threads(rows: int) -> int:
+    """XGBoost's thread count: one for few rows, 0 (every core) for many."""
+    return 0 if rows >= _ROWS_FOR_ALL_CORES else 1
+
+
+def _booster(model: Model, rows: int) -> Any:
     import xgboost
 
     if model.booster is None:
         raise ValueError(
             f"Model {model.model_id} of kind {model.kind} carries neither a booster nor a scorecard"
         )
-    booster = xgboost.Booster(params={"nthread": THREADS})
+    booster = xgboost.Booster(params={"nthread": _threads(rows)})
     booster.load_model(bytearray(model.booster))
     return booster
 
@@ -124,4 +132,4 @@ def _dmatrix(model: Model, frame: pd.DataFrame) -> Any:
     import xgboost
 
     x = matrix(frame, model.features)
-    return xgboost.DMatrix(x.to_numpy(), feature_names=list(model.features), nthread=THREADS)
+    return xgboost.DMatrix(x.to_numpy(), feature_names=list(model.features), nthread=_threads(len(frame)))

@@ -85,12 +85,14 @@ def learn(
     policy: Policy,
     champion: Champion | None = None,
     stored: Callable[[str], Model | None] | None = None,
+    barred: frozenset[str] = frozenset(),
 ) -> LearnOutcome:
     """Train the candidates, judge them beside champion and baselines, decide who scores.
 
     training: features.customer_cutoff joined with features.customer_label on (customer_code, cutoff_date), in
     any row order. champion: registry.champion_before(as_of). stored: looks a model up by id (registry.find);
-    a candidate made from the same data, settings and policy is then not trained again.
+    a candidate made from the same data, settings and policy is then not trained again. barred: ids that no
+    night may promote (registry.barred).
     Raises FrameMismatch. Too few events is not an error: the outcome carries the Refusal and the fallback.
     """
     check_frame(training, labelled=True, what="training frame")
@@ -124,6 +126,7 @@ def learn(
         incumbent.role if incumbent else None,
         max(judged[name].values["auc"] for name in naive),
         policy.gates,
+        barred=barred,
     )
     decision = _with_note(decision, set_aside)
     if not periods.has_cases_for_boosting:
@@ -166,8 +169,9 @@ def score_night(
     import pandas as pd
 
     check_frame(current)
+    share = f"{settings.target_amount_share * 100:g} %"
     target = (
-        f"{settings.target_amount_share:.0%} or more of the open amount is {settings.target_days_past_due} "
+        f"{share} or more of the open amount is {settings.target_days_past_due} "
         "days or more past due, or a write-off or insolvency is known from the last 12 months"
     )
     scores = score(current, as_of=as_of, model=model, role=role, policy=policy, target=target)

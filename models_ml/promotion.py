@@ -2,20 +2,20 @@
 
 Without surprise, in this order:
 
-1. A learned champion stays unless a challenger passes every gate against it. Boosting is asked first, then
-the
-   scorecard.
-2. Where no learned champion is there (first night, or only the expert table so far), the first of boosting
-and
-   scorecard that passes every gate becomes champion. In place of the comparison with a champion stand two
-   absolute gates: the lower 95 % bound of AUC is above one half, and AUC is not below the better naive rule.
-3. If neither does, but one ranks customers (both absolute gates) and has a lower Brier score than the expert
+1. Where tonight's data, settings and policy are those the scoring model was made from, it goes on scoring.
+2. A champion stays unless a challenger passes every gate against it. Boosting is asked first, then the
+scorecard. 3. Where there is no champion (first night, a provisional model, or only the expert table so far),
+the first of
+   boosting and scorecard that passes every gate becomes champion. In place of the comparison with a champion
+   stand two absolute gates: the lower 95 % bound of AUC is above one half, and AUC is not below the better
+   naive rule.
+4. If neither does, but one ranks customers (both absolute gates) and has a lower Brier score than the expert
    table, it scores as `provisional`: better than the table, not good enough to be champion. Of two such, the
-   one with the lower Brier score.
-4. Otherwise the expert table scores, and every score says so.
+   one with the lower Brier score. A provisional model that scored before gives way only to one that is not
+   worse in AUC by the policy's bound and has a lower Brier score than it.
+5. Otherwise the model that scored goes on, or else the expert table scores, and every score says so.
 
-A provisional model gives way to the first challenger that passes every gate, and until then it stays, so that
-scores do not move from night to night for want of a good model.
+A model that was rolled back by command is never promoted by a night again.
 """
 
 from __future__ import annotations
@@ -82,65 +82,84 @@ class Decision:
 def decide(
     challengers: Sequence[Contender],
     expert: Contender,
-    champion: Contender | None,
-    champion_role: str | None,
+    incumbent: Contender | None,
+    incumbent_role: str | None,
     naive_auc: float,
     gates: Gates,
+    *,
+    barred: frozenset[str] = frozenset(),
 ) -> Decision:
     """Decide by the rule in the module's docstring.
 
-    challengers: learned models of tonight, in the order they are asked. champion: the learned model that
+    challengers: learned models of tonight, in the order they are asked. incumbent: the learned model that
     scored last, evaluated on the same rows and resamples; None where there is none. naive_auc: AUC of the
-    better naive rule.
+    better naive rule. barred: ids of models that were rolled back.
     """
-    against = champion if champion_role == CHAMPION else None
+    if incumbent is not None and any(c.model_id == incumbent.model_id for c in challengers):
+        reason = "The training data, settings and policy are those the scoring model was made from"
+        return Decision(UNCHANGED, incumbent.model_id, incumbent.kind, incumbent_role or PROVISIONAL, reason)
+    champion = incumbent if incumbent_role == CHAMPION else None
+    asked = [c for c in challengers if c.model_id not in barred]
+    left_out = "".join(
+        f". {c.model_id} was rolled back by command and is not asked"
+        for c in challengers
+        if c.model_id in barred
+    )
     checks: list[Check] = []
     ranks: list[Contender] = []
-    for contender in challengers:
-        if champion is not None and contender.model_id == champion.model_id:
-            continue
-        own = _ranking_checks(contender, against, naive_auc, gates)
+    for contender in asked:
+        own = _ranking_checks(contender, champion, naive_auc, gates)
         if all(c.passed for c in own):
             ranks.append(contender)
         own += _calibration_checks(contender, gates)
         checks += own
         if all(c.passed for c in own):
-            if against is not None:
-                reason = f"{contender.model_id} passes every gate against champion {against.model_id}"
+            if champion is not None:
+                reason = f"{contender.model_id} passes every gate against champion {champion.model_id}"
                 return Decision(PROMOTE, contender.model_id, contender.kind, CHAMPION, reason, tuple(checks))
-            reason = f"There is no learned champion, and {contender.model_id} passes every gate"
+            reason = f"There is no champion, and {contender.model_id} passes every gate"
             return Decision(FIRST, contender.model_id, contender.kind, CHAMPION, reason, tuple(checks))
 
-    failures = _failures(checks)
+    failures = _failures(checks) + left_out
     if champion is not None:
-        same = any(c.model_id == champion.model_id for c in challengers)
-        role = champion_role or PROVISIONAL
-        if same and not checks:
-            reason = "The training data, settings and policy are those the published model was made from"
-            return Decision(UNCHANGED, champion.model_id, champion.kind, role, reason)
-        reason = f"No challenger passes every gate. {failures}"
-        return Decision(KEEP, champion.model_id, champion.kind, role, reason, tuple(checks))
+        reason = f"No challenger passes every gate. {failures}".rstrip()
+        return Decision(KEEP, champion.model_id, champion.kind, CHAMPION, reason, tuple(checks))
 
-    better = [c for c in ranks if c.judged.values["brier"] < expert.judged.values["brier"]]
+    bar = incumbent or expert
+    better = [c for c in ranks if _is_better(c, bar, incumbent is not None, gates)]
     if better:
         best = min(better, key=lambda c: c.judged.values["brier"])
+        than = f"the provisional {bar.model_id}" if incumbent else "the expert table"
         reason = (
             f"No learned model passes every gate. {failures}. {best.model_id} ranks customers and has a "
-            "lower Brier score than the expert table, so it scores provisionally"
+            f"lower Brier score than {than}, so it scores provisionally"
         )
         return Decision(FALL_BACK_PROVISIONAL, best.model_id, best.kind, PROVISIONAL, reason, tuple(checks))
+    if incumbent is not None:
+        reason = f"No challenger passes every gate or betters the provisional model. {failures}".rstrip()
+        return Decision(KEEP, incumbent.model_id, incumbent.kind, PROVISIONAL, reason, tuple(checks))
     reason = f"No learned model passes the gates or beats the expert table. {failures}".rstrip()
     return Decision(FALL_BACK_EXPERT, expert.model_id, expert.kind, EXPERT, reason, tuple(checks))
+
+
+def _is_better(contender: Contender, bar: Contender, is_learned: bool, gates: Gates) -> bool:
+    if contender.judged.values["brier"] >= bar.judged.values["brier"]:
+        return False
+    return not is_learned or _delta_auc_lower(contender, bar) > gates.delta_auc_lower_95_min
+
+
+def _delta_auc_lower(contender: Contender, other: Contender) -> float:
+    """Lower 95 % bound of the paired difference of AUC, over the same resamples of customers."""
+    from models_ml.evaluate import interval
+
+    return interval(contender.judged.resampled["auc"] - other.judged.resampled["auc"])[0]
 
 
 def _ranking_checks(
     contender: Contender, champion: Contender | None, naive_auc: float, gates: Gates
 ) -> list[Check]:
-    from models_ml.evaluate import interval
-
     if champion is not None:
-        delta = contender.judged.resampled["auc"] - champion.judged.resampled["auc"]
-        lower = interval(delta)[0]
+        lower = _delta_auc_lower(contender, champion)
         least = gates.delta_auc_lower_95_min
         return [
             Check(contender.model_id, "delta_auc_lower_95", lower, f"above {least:g}", lower > least),

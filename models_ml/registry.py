@@ -35,13 +35,15 @@ class RegistryError(RuntimeError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One change of champion. action: promoted (by a night), promoted_by_command, rolled_back."""
+    """One change of the scoring model. action: promoted (by a night), promoted_by_command, rolled_back;
+    replaced: the model that scored until then."""
 
     as_of: date
     model_id: str
     role: str
     action: str
     reason: str
+    replaced: str | None = None
 
 
 def save(root: Path, model: Model) -> Path:
@@ -106,7 +108,14 @@ def history(root: Path) -> tuple[Entry, ...]:
         return ()
     try:
         return tuple(
-            Entry(date.fromisoformat(e["as_of"]), e["model_id"], e["role"], e["action"], e["reason"])
+            Entry(
+                date.fromisoformat(e["as_of"]),
+                e["model_id"],
+                e["role"],
+                e["action"],
+                e["reason"],
+                e["replaced"],
+            )
             for e in json.loads(path.read_text())
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -123,6 +132,26 @@ def champion_before(root: Path, as_of: date) -> Champion | None:
         return None
     last = entries[-1]
     return Champion(load(root, last.model_id), last.role, last.as_of)
+
+
+def barred(root: Path) -> frozenset[str]:
+    """Models a night may not promote: rolled back from, and not promoted by command since."""
+    names: set[str] = set()
+    for entry in history(root):
+        if entry.action == ROLLED_BACK and entry.replaced:
+            names.add(entry.replaced)
+        elif entry.action == BY_COMMAND:
+            names.discard(entry.model_id)
+    return frozenset(names)
+
+
+def champion_at(root: Path, as_of: date) -> Champion | None:
+    """The model that scores the night of `as_of`, its own promotion included; None where there never was
+    one."""
+    entries = [e for e in history(root) if e.as_of <= as_of]
+    return (
+        Champion(load(root, entries[-1].model_id), entries[-1].role, entries[-1].as_of) if entries else None
+    )
 
 
 def current(root: Path) -> Champion | None:
@@ -146,7 +175,8 @@ def promote(
     if kept and (kept[-1].model_id, kept[-1].role) == (model_id, role):
         changed: list[Entry] = [*kept, *after]  # it scores already: no change to record
     else:
-        changed = [*kept, Entry(as_of, model_id, role, action, reason), *after]
+        replaced = kept[-1].model_id if kept else None
+        changed = [*kept, Entry(as_of, model_id, role, action, reason, replaced), *after]
     if tuple(changed) != entries:
         _write_history(root, changed)
 
@@ -307,6 +337,7 @@ def _write_history(root: Path, entries: list[Entry]) -> None:
             "role": e.role,
             "action": e.action,
             "reason": e.reason,
+            "replaced": e.replaced,
         }
         for e in entries
     ]

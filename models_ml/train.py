@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from models_ml.calibrate import Calibrator, calibrate
 from models_ml.features import FEATURES, NAMES, matrix
 from models_ml.labels import Period, Split
-from models_ml.model import EXPERT, SCORECARD, THREADS, XGBOOST, Model, Reference, directions, predict_pd
+from models_ml.model import EXPERT, SCORECARD, XGBOOST, Model, Reference, directions, predict_pd
 from models_ml.monitor import distribution
 from models_ml.scorecard import Scorecard, expert_table, fit_scorecard
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 KNOWN_SHARE_MIN = 0.02
 ROUNDS_WITHOUT_EVIDENCE = 50
+# One thread: trees on a training frame are built in milliseconds, and a second thread that has to wait for a
+# busy core costs more than it brings. It also leaves no doubt about the order in which sums are formed.
+TRAINING_THREADS = 1
 
 TREE_PARAMETERS: dict[str, Any] = {
     "objective": "binary:logistic",
@@ -216,12 +219,14 @@ def _boost(
     x = matrix(frame, names).to_numpy()
     parameters = TREE_PARAMETERS | {
         "seed": settings.seed,
-        "nthread": THREADS,
+        "nthread": TRAINING_THREADS,
         "monotone_constraints": "(" + ",".join(str(d) for d in directions(names)) + ")",
     }
 
     def data(rows: NDArray[np.bool_]) -> Any:
-        return xgboost.DMatrix(x[rows], label=event[rows], feature_names=list(names), nthread=THREADS)
+        return xgboost.DMatrix(
+            x[rows], label=event[rows], feature_names=list(names), nthread=TRAINING_THREADS
+        )
 
     may_stop = stop is not None and event[stop].any() and event[learn].any()
     if stop is None or not may_stop:
@@ -242,7 +247,7 @@ def _margins(booster: Any, frame: pd.DataFrame, names: tuple[str, ...]) -> Float
     import numpy as np
     import xgboost
 
-    x = xgboost.DMatrix(matrix(frame, names).to_numpy(), feature_names=list(names), nthread=THREADS)
+    x = xgboost.DMatrix(matrix(frame, names).to_numpy(), feature_names=list(names), nthread=TRAINING_THREADS)
     return np.asarray(booster.predict(x, output_margin=True), dtype="float64")
 
 
