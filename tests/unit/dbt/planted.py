@@ -1,8 +1,8 @@
-"""Plant finished tables a model reads, so that the model alone can be run and every number in it is chosen."""
+"""Plant the finished tables a model reads, so that it can be run alone on chosen numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from tests.factories import insert_rows, make_warehouse, run_dbt
 
 FEATURE_COLUMNS = (
     "days_beyond_terms_change", "days_beyond_terms_spread_12m", "overdue_share", "oldest_days_past_due",
-    "utilisation_change_60d", "broken_promises_90d", "bureau_class_change_6m", "altman_z2", "concentration_share",
-    "order_surge_ratio", "receivables_utilisation_share",
+    "utilisation_change_60d", "broken_promises_90d", "bureau_class_change_6m", "altman_z2",
+    "concentration_share", "order_surge_ratio", "receivables_utilisation_share",
 )  # fmt: skip
 _FEATURES = ", ".join(f"{name} DOUBLE" for name in FEATURE_COLUMNS)
 
@@ -23,8 +23,8 @@ TABLES = {
         "account_owner VARCHAR"
     ),
     "mart.customer_score": (
-        "customer_code VARCHAR, customer_name VARCHAR, score_status VARCHAR, status_reason VARCHAR, pd DOUBLE, "
-        "grade VARCHAR, grade_rank INTEGER, data_depth VARCHAR, pd_ratio_30d DOUBLE"
+        "customer_code VARCHAR, customer_name VARCHAR, score_status VARCHAR, status_reason VARCHAR, "
+        "pd DOUBLE, grade VARCHAR, grade_rank INTEGER, data_depth VARCHAR, pd_ratio_30d DOUBLE"
     ),
     "mart.fct_exposure": (
         "customer_code VARCHAR, exposure_reporting DECIMAL(18,2), net_exposure_reporting DECIMAL(18,2), "
@@ -41,21 +41,30 @@ TABLES = {
         "paid_12m_amount_reporting DECIMAL(18,2), equity_amount_reporting DECIMAL(18,2), "
         f"revenue_amount_reporting DECIMAL(18,2), legal_notice_count_90d INTEGER, {_FEATURES}"
     ),
-    "features.customer_cutoff_prior": f"customer_code VARCHAR, cutoff_date DATE, prior_cutoff_date DATE, {_FEATURES}",
+    "features.customer_cutoff_prior": (
+        f"customer_code VARCHAR, cutoff_date DATE, prior_cutoff_date DATE, {_FEATURES}"
+    ),
     "mart.score_reason": "customer_code VARCHAR, reason_rank INTEGER, direction VARCHAR, reason_text VARCHAR",
     "core.warning_signal": (
-        "as_of_date DATE, customer_code VARCHAR, rule_id VARCHAR, family VARCHAR, level VARCHAR, metric VARCHAR, "
-        "value DOUBLE, prior_value DOUBLE, amber DECIMAL(18,4), red DECIMAL(18,4), unit VARCHAR, direction VARCHAR, "
-        "valid_days INTEGER, urgency DECIMAL(9,2), amount_at_risk_reporting DECIMAL(18,2), evidence_text VARCHAR, "
+        "as_of_date DATE, customer_code VARCHAR, rule_id VARCHAR, family VARCHAR, level VARCHAR, "
+        "metric VARCHAR, value DOUBLE, prior_value DOUBLE, amber DECIMAL(18,4), red DECIMAL(18,4), "
+        "unit VARCHAR, direction VARCHAR, valid_days INTEGER, urgency DECIMAL(9,2), "
+        "amount_at_risk_reporting DECIMAL(18,2), evidence_text VARCHAR, "
         "rule_version INTEGER"
     ),
 }
 
 
-def plant(path: Path, tables: Mapping[str, Iterable[Mapping[str, Any]]], *, as_of: str) -> Path:
-    """A warehouse holding the policy seeds and `tables` (names of TABLES), in place of what dbt would build there."""
+def plant(
+    path: Path,
+    tables: Mapping[str, Iterable[Mapping[str, Any]]],
+    *,
+    policy: Sequence[str],
+    as_of: str,
+) -> Path:
+    """A warehouse with the `policy` seeds, and `tables` (names of TABLES) where dbt would build them."""
     make_warehouse(path, {}, as_of=as_of)
-    run_dbt(path, select="path:seeds", as_of=as_of, command="seed")
+    run_dbt(path, select=policy, as_of=as_of, command="seed")
     replant(path, tables)
     return path
 

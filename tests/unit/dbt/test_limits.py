@@ -26,45 +26,63 @@ def _scored(code: str, grade_rank: int, depth: str = "A", status: str = "scored"
     }
 
 
-def _facts(code: str, **values: Any) -> dict[str, Any]:
-    return {"customer_code": code, "cutoff_date": AS_OF, "is_as_of": True, "months_of_history": 24, **values}
+def _facts(
+    code: str,
+    *,
+    sales: int,
+    recent: int,
+    months: int = 24,
+    paid: int | None = None,
+    equity: int | None = None,
+    revenue: int | None = None,
+) -> dict[str, Any]:
+    return {
+        "customer_code": code,
+        "cutoff_date": AS_OF,
+        "is_as_of": True,
+        "months_of_history": months,
+        "sales_12m_amount_reporting": sales,
+        "sales_3m_amount_reporting": recent,
+        "paid_12m_amount_reporting": paid,
+        "equity_amount_reporting": equity,
+        "revenue_amount_reporting": revenue,
+    }
 
 
 @pytest.fixture(scope="module")
 def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Recommendation by customer. Yearly sales of 365,000 make the need 1,000 a day of terms and collection."""
-    sales = {"sales_12m_amount_reporting": 365000, "sales_3m_amount_reporting": 91250}
-    customers = {
-        # need 365,000 x (30 + 15) / 365 = 45,000; capacity min(10 % of 800,000, 5 % of 3,000,000) = 80,000 x 1.2
-        "need": (_scored("need", 4), _facts("need", **sales, equity_amount_reporting=800000, revenue_amount_reporting=3000000)),
-        # turnover binds the capacity: min(80,000, 5 % of 400,000) = 20,000, grade 8 grants 0.65 of it
-        "turnover": (_scored("turnover", 8), _facts("turnover", **sales, equity_amount_reporting=800000, revenue_amount_reporting=400000)),
-        # no statement: paid 120,000 a year = 10,000 a month, three months of it = 30,000, grade 6 grants all
-        "record": (_scored("record", 6, "B"), _facts("record", **sales, paid_12m_amount_reporting=120000)),
-        # half a year of history: 60,000 in 6 months stretch to 120,000 a year; paid 30,000 in 6 months = 5,000 a month
-        "young": (_scored("young", 6, "C"), _facts("young", months_of_history=6, sales_12m_amount_reporting=60000,
-                  sales_3m_amount_reporting=30000, paid_12m_amount_reporting=30000)),
-        # sales of the last quarter times four would be 2,920,000; the growth cap stops at 1.5 x 365,000 = 547,500
-        "growth": (_scored("growth", 1), _facts("growth", sales_12m_amount_reporting=365000,
-                   sales_3m_amount_reporting=730000, equity_amount_reporting=9000000)),
+    """Recommendation by customer. Sales of 365,000 a year make the need 1,000 a day."""
+    sales = {"sales": 365000, "recent": 91250}
+    customers: dict[str, tuple[dict[str, Any], dict[str, int] | None]] = {
+        # need 365,000 x (30 + 15) / 365 = 45,000; capacity 10 % of 800,000 or 5 % of 3,000,000, times 1.2
+        "need": (_scored("need", 4), {**sales, "equity": 800000, "revenue": 3000000}),
+        # turnover bounds the capacity: 10 % of 800,000 or 5 % of 400,000; grade 8 grants 0.65 of it
+        "turnover": (_scored("turnover", 8), {**sales, "equity": 800000, "revenue": 400000}),
+        # no statement: paid 120,000 a year = 10,000 a month, three months of it; grade 6 grants all
+        "record": (_scored("record", 6, "B"), {**sales, "paid": 120000}),
+        # half a year: 60,000 in 6 months are 120,000 a year; paid 30,000 in 6 months = 5,000 a month
+        "young": (_scored("young", 6, "C"), {"months": 6, "sales": 60000, "recent": 30000, "paid": 30000}),
+        # the last quarter times four is 2,920,000; the growth cap stops at 1.5 x 365,000 = 547,500
+        "growth": (_scored("growth", 1), {"sales": 365000, "recent": 730000, "equity": 9000000}),
         # need 4,000,000 x 45 / 365 = 493,151 is over the cap of small businesses
-        "capped": (_scored("capped", 5), _facts("capped", sales_12m_amount_reporting=4000000,
-                   sales_3m_amount_reporting=1000000, equity_amount_reporting=9000000)),
-        "tiny": (_scored("tiny", 7), _facts("tiny", **sales, equity_amount_reporting=11000)),
-        "bankrupt": (_scored("bankrupt", 12, status="in_default"), _facts("bankrupt", **sales, paid_12m_amount_reporting=120000)),
-        "unknown": (_scored("unknown", 0, status="not_scored"), _facts("unknown", **sales, paid_12m_amount_reporting=120000)),
+        "capped": (_scored("capped", 5), {"sales": 4000000, "recent": 1000000, "equity": 9000000}),
+        "tiny": (_scored("tiny", 7), {**sales, "equity": 11000}),
+        "bankrupt": (_scored("bankrupt", 12, status="in_default"), {**sales, "paid": 120000}),
+        "unknown": (_scored("unknown", 0, status="not_scored"), {**sales, "paid": 120000}),
         "prospect": (_scored("prospect", 3), None),
-        "risky": (_scored("risky", 10), _facts("risky", **sales, paid_12m_amount_reporting=120000)),
-        "thin": (_scored("thin", 5, "D"), _facts("thin", **sales, paid_12m_amount_reporting=120000)),
-        "cut": (_scored("cut", 6, "B"), _facts("cut", **sales, paid_12m_amount_reporting=120000)),
-        "trimmed": (_scored("trimmed", 6, "B"), _facts("trimmed", **sales, paid_12m_amount_reporting=120000)),
-    }  # fmt: skip
+        "risky": (_scored("risky", 10), {**sales, "paid": 120000}),
+        "thin": (_scored("thin", 5, "D"), {**sales, "paid": 120000}),
+        "cut": (_scored("cut", 6, "B"), {**sales, "paid": 120000}),
+        "trimmed": (_scored("trimmed", 6, "B"), {**sales, "paid": 120000}),
+    }
     current = {"cut": 40000, "trimmed": 39999}
     path = plant(
         tmp_path_factory.mktemp("limits") / "limits.duckdb",
         {
             "mart.customer_score": [score for score, _ in customers.values()],
-            "features.customer_cutoff": [facts for _, facts in customers.values() if facts],
+            "features.customer_cutoff": [
+                _facts(code, **facts) for code, (_, facts) in customers.items() if facts
+            ],
             "mart.dim_customer": [
                 {
                     "customer_code": code,
@@ -84,6 +102,7 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
                 for code in customers
             ],
         },
+        policy=["limit_rule", "decision_rule"],
         as_of=AS_OF,
     )
     run_dbt(path, select="limit_recommendation", as_of=AS_OF, command="run")

@@ -1,0 +1,244 @@
+"""Warning triggers at their bounds, and warnings as episodes over several nights."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.factories import fetch, insert_rows, run_dbt
+from tests.unit.dbt.planted import plant, replant
+
+AS_OF = "2026-10-31"
+POLICY = ["warning_rule", "warning_setting"]
+
+
+def _night_tables(night: str, facts: dict[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """What warnings read on `night`: `facts` by customer, features but for utilisation and pd_ratio_30d."""
+    apart = ("utilisation", "pd_ratio_30d")
+    return {
+        "mart.dim_customer": [{"customer_code": code} for code in facts],
+        "features.customer_cutoff": [
+            {
+                "customer_code": code,
+                "cutoff_date": night,
+                "is_as_of": True,
+                **{name: value for name, value in values.items() if name not in apart},
+            }
+            for code, values in facts.items()
+        ],
+        "features.customer_cutoff_prior": [
+            {"customer_code": code, "cutoff_date": night, "overdue_share": 0.12}
+            for code in facts
+            if code == "with_prior"
+        ],
+        "mart.fct_exposure": [
+            {
+                "customer_code": code,
+                "net_exposure_reporting": 30000,
+                "utilisation": values.get("utilisation"),
+            }
+            for code, values in facts.items()
+        ],
+        "mart.customer_score": [
+            {"customer_code": code, "score_status": "scored", "pd_ratio_30d": values.get("pd_ratio_30d")}
+            for code, values in facts.items()
+        ],
+    }
+
+
+def _against_spread(change: float, spread: float) -> dict[str, float]:
+    return {"days_beyond_terms_change": change, "days_beyond_terms_spread_12m": spread}
+
+
+BOUNDS = [
+    # customer, features, rule, expected level
+    ("rise_under", {"days_beyond_terms_change": 9.99}, "days_beyond_terms_rise", None),
+    ("rise_amber", {"days_beyond_terms_change": 10}, "days_beyond_terms_rise", "amber"),
+    ("rise_red", {"days_beyond_terms_change": 20}, "days_beyond_terms_rise", "red"),
+    ("trend_under", _against_spread(7.9, 4), "days_beyond_terms_trend", None),
+    ("trend_amber", _against_spread(8, 4), "days_beyond_terms_trend", "amber"),
+    ("trend_steady", _against_spread(8, 0.5), "days_beyond_terms_trend", None),
+    ("overdue_under", {"overdue_share": 0.2499}, "overdue_share", None),
+    ("overdue_amber", {"overdue_share": 0.25}, "overdue_share", "amber"),
+    ("overdue_red", {"overdue_share": 0.5}, "overdue_share", "red"),
+    ("oldest_under", {"oldest_days_past_due": 29}, "oldest_days_past_due", None),
+    ("oldest_amber", {"oldest_days_past_due": 30}, "oldest_days_past_due", "amber"),
+    ("oldest_red", {"oldest_days_past_due": 90}, "oldest_days_past_due", "red"),
+    ("used_90", {"utilisation": 0.90}, "utilisation", None),
+    ("used_over_90", {"utilisation": 0.9001}, "utilisation", "amber"),
+    ("used_100", {"utilisation": 1.0}, "utilisation", "amber"),
+    ("used_over_100", {"utilisation": 1.0001}, "utilisation", "red"),
+    ("jump_amber", {"utilisation_change_60d": 0.30}, "utilisation_rise", "amber"),
+    ("promise_kept", {"broken_promises_90d": 0}, "broken_promise", None),
+    ("promise_amber", {"broken_promises_90d": 1}, "broken_promise", "amber"),
+    ("promise_red", {"broken_promises_90d": 2}, "broken_promise", "red"),
+    ("surge_amber", {"order_surge_ratio": 2, "days_beyond_terms_change": 0}, "order_surge", "amber"),
+    ("surge_red", {"order_surge_ratio": 3, "days_beyond_terms_change": 1}, "order_surge", "red"),
+    ("surge_faster", {"order_surge_ratio": 5, "days_beyond_terms_change": -1}, "order_surge", None),
+    ("surge_unknown", {"order_surge_ratio": 5}, "order_surge", None),
+    ("bureau_amber", {"bureau_class_change_6m": 1}, "bureau_downgrade", "amber"),
+    ("bureau_red", {"bureau_class_change_6m": 2}, "bureau_downgrade", "red"),
+    ("pd_under", {"pd_ratio_30d": 1.99}, "pd_doubled", None),
+    ("pd_amber", {"pd_ratio_30d": 2.0}, "pd_doubled", "amber"),
+    ("notice_none", {"legal_notice_count_90d": 0}, "legal_notice", None),
+    ("notice_red", {"legal_notice_count_90d": 1}, "legal_notice", "red"),
+    ("z_safe", {"altman_z2": 2.6}, "altman_distress", None),
+    ("z_amber", {"altman_z2": 2.59}, "altman_distress", "amber"),
+    ("z_edge", {"altman_z2": 1.1}, "altman_distress", "amber"),
+    ("z_red", {"altman_z2": 1.09}, "altman_distress", "red"),
+    ("share_amber", {"concentration_share": 0.10}, "concentration", "amber"),
+    ("share_red", {"concentration_share": 0.20}, "concentration", "red"),
+    ("with_prior", {"overdue_share": 0.42}, "overdue_share", "amber"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def signals(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
+    facts = {customer: values for customer, values, _, _ in BOUNDS}
+    path = plant(
+        tmp_path_factory.mktemp("signals") / "signals.duckdb", _night_tables(AS_OF, facts), as_of=AS_OF
+    )
+    run_dbt(path, select="warning_signal", as_of=AS_OF, command="run")
+    rows = fetch(path, "select * from core.warning_signal")
+    return {(row["customer_code"], row["rule_id"]): row for row in rows}
+
+
+@pytest.mark.parametrize(("customer", "facts", "rule", "level"), BOUNDS, ids=[bound[0] for bound in BOUNDS])
+def test_each_rule_fires_at_its_trigger_and_not_before(
+    signals: dict[tuple[str, str], dict[str, Any]],
+    customer: str,
+    facts: dict[str, Any],
+    rule: str,
+    level: str | None,
+) -> None:
+    signal = signals.get((customer, rule))
+    assert (signal["level"] if signal else None) == level, facts
+
+
+def test_a_signal_carries_its_evidence(signals: dict[tuple[str, str], dict[str, Any]]) -> None:
+    signal = signals[("with_prior", "overdue_share")]
+    assert signal["evidence_text"] == (
+        "Overdue share of the open amount: 42.0 % (amber 25.0 %, red 50.0 %); half a year before 12.0 %"
+    )
+    assert signal["rule_version"] == 1
+    assert signal["amount_at_risk_reporting"] == 30000
+
+
+def test_nights_record_raising_clearing_and_nothing_between(tmp_path: Path) -> None:
+    """Overdue share by night: raised, near its trigger (kept, not resolved), not measurable, safely back."""
+    nights = {
+        "2026-10-01": 0.30,
+        "2026-10-02": 0.24,
+        "2026-10-03": None,
+        "2026-10-04": 0.20,
+        "2026-10-05": 0.10,
+    }
+    first = next(iter(nights))
+    path = plant(
+        tmp_path / "nights.duckdb", _night_tables(first, {"C": {"overdue_share": nights[first]}}), as_of=first
+    )
+    for night, value in nights.items():
+        replant(path, _night_tables(night, {"C": {"overdue_share": value}}))
+        run_dbt(path, select="warning_signal", as_of=night, command="run")
+
+    def recorded() -> list[tuple[str, str]]:
+        rows = fetch(path, "select as_of_date, level from core.warning_signal order by as_of_date")
+        return [(str(row["as_of_date"]), row["level"]) for row in rows]
+
+    assert recorded() == [("2026-10-01", "amber"), ("2026-10-04", "clear")]
+
+    replant(path, _night_tables("2026-10-02", {"C": {"overdue_share": 0.60}}))
+    run_dbt(path, select="warning_signal", as_of="2026-10-02", command="run")
+    assert recorded() == [("2026-10-01", "amber"), ("2026-10-02", "red")], (
+        "a night run again replaces later ones"
+    )
+
+
+def _signals(customer: str, *nights: tuple[int, str]) -> list[dict[str, Any]]:
+    """Signals of one rule that lives 60 days, on days counted from 2026-01-01."""
+    return [
+        {
+            "as_of_date": date(2026, 1, 1) + timedelta(days=day),
+            "customer_code": customer,
+            "rule_id": "overdue_share",
+            "family": "overdue",
+            "level": level,
+            "metric": "overdue_share",
+            "value": {"clear": 0.1, "amber": 0.3, "red": 0.6}[level],
+            "unit": "share",
+            "direction": "at_least",
+            "valid_days": 60,
+            "urgency": 1.5,
+            "amount_at_risk_reporting": 1000,
+            "evidence_text": f"{level} on day {day}",
+            "rule_version": 1,
+        }
+        for day, level in nights
+    ]
+
+
+EPISODES: dict[str, tuple[list[dict[str, Any]], list[tuple[int, int, str, str]]]] = {
+    # signals -> (opened on day, last seen on day, worst severity, state), as known on day 100
+    "open": (_signals("open", (90, "amber"), (91, "amber"), (95, "red")), [(90, 95, "red", "open")]),
+    "resolved": (
+        _signals("resolved", (10, "amber"), (11, "amber"), (12, "clear")),
+        [(10, 11, "amber", "resolved")],
+    ),
+    # not seen on day 61..: it expired on day 70 and nothing says it was safely back
+    "expired": (_signals("expired", (10, "amber")), [(10, 10, "amber", "expired")]),
+    # closed on day 12, cool-down until day 42: raised on 30 and cleared within it is not repeated
+    "cooled": (
+        _signals("cooled", (10, "amber"), (12, "clear"), (30, "amber"), (35, "clear")),
+        [(10, 10, "amber", "resolved")],
+    ),
+    "after": (
+        _signals("after", (10, "amber"), (12, "clear"), (42, "amber")),
+        [(10, 10, "amber", "resolved"), (42, 42, "amber", "open")],
+    ),
+    # still there when the cool-down ends: it opens that day
+    "persists": (
+        _signals("persists", (10, "amber"), (12, "clear"), (30, "amber"), (50, "amber")),
+        [(10, 10, "amber", "resolved"), (42, 50, "amber", "open")],
+    ),
+    # more severe than before: at once
+    "escalated": (
+        _signals("escalated", (10, "amber"), (12, "clear"), (20, "red"), (21, "clear")),
+        [(10, 10, "amber", "resolved"), (20, 20, "red", "resolved")],
+    ),
+    "not_worse": (
+        _signals("not_worse", (10, "red"), (12, "clear"), (20, "red"), (21, "clear")),
+        [(10, 10, "red", "resolved")],
+    ),
+    # what the cool-down suppressed starts none of its own: day 45 is 33 days after the episode closed
+    "third": (
+        _signals("third", (10, "amber"), (12, "clear"), (30, "amber"), (40, "clear"), (45, "amber")),
+        [(10, 10, "amber", "resolved"), (45, 45, "amber", "open")],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[int, int, str, str]]]:
+    as_of = str(date(2026, 1, 1) + timedelta(days=100))
+    planted = [row for rows, _ in EPISODES.values() for row in rows]
+    path = plant(
+        tmp_path_factory.mktemp("episodes") / "episodes.duckdb", {"core.warning_signal": planted}, as_of=as_of
+    )
+    # A later night must not be seen from here.
+    with duckdb.connect(str(path)) as con:
+        insert_rows(con, "core.warning_signal", _signals("resolved", (101, "red")))
+    run_dbt(path, select="warning", as_of=as_of, command="run")
+    found: dict[str, list[tuple[int, int, str, str]]] = {}
+    for row in fetch(path, "select * from mart.warning order by customer_code, opened_on"):
+        opened, seen = ((row[name] - date(2026, 1, 1)).days for name in ("opened_on", "last_seen_on"))
+        found.setdefault(row["customer_code"], []).append((opened, seen, row["worst_severity"], row["state"]))
+    return found
+
+
+@pytest.mark.parametrize("scenario", EPISODES)
+def test_a_warning_is_an_episode(episodes: dict[str, list[tuple[int, int, str, str]]], scenario: str) -> None:
+    assert episodes[scenario] == EPISODES[scenario][1]
