@@ -15,6 +15,7 @@ from models_ml.explain import explain
 from models_ml.features import check_frame
 from models_ml.labels import Refusal, Split, split
 from models_ml.model import EXPERT, SCORECARD, XGBOOST, Champion, Model, predict_pd
+from models_ml.monitor import COLUMNS as MONITORING_COLUMNS
 from models_ml.monitor import psi, psi_bound, stability
 from models_ml.promotion import FALL_BACK_EXPERT, KEEP, Contender, Decision, decide
 from models_ml.score import SCORED, score
@@ -180,7 +181,7 @@ def score_night(
         "customer_code", kind="stable", ignore_index=True
     )
     reasons = pd.DataFrame(columns=list(REASON_COLUMNS))
-    monitoring = pd.DataFrame()
+    monitoring = pd.DataFrame(columns=list(MONITORING_COLUMNS))
     if len(rows):
         reasons = explain(rows, prior, as_of=as_of, model=model, reasons_max=policy.score_rules.reasons_max)
         if model.reference.score is not None:

@@ -100,11 +100,11 @@ def decide(
         return Decision(UNCHANGED, incumbent.model_id, incumbent.kind, incumbent_role or PROVISIONAL, reason)
     champion = incumbent if incumbent_role == CHAMPION else None
     asked = [c for c in challengers if c.model_id not in barred]
-    left_out = "".join(
-        f". {c.model_id} was rolled back by command and is not asked"
+    left_out = [
+        f"{c.model_id} was rolled back by command and is not asked"
         for c in challengers
         if c.model_id in barred
-    )
+    ]
     checks: list[Check] = []
     ranks: list[Contender] = []
     for contender in asked:
@@ -120,7 +120,7 @@ def decide(
             reason = f"There is no champion, and {contender.model_id} passes every gate"
             return Decision(FIRST, contender.model_id, contender.kind, CHAMPION, reason, tuple(checks))
 
-    failures = _failures(checks) + left_out
+    failures = ". ".join([*_failures(checks), *left_out])
     if champion is not None:
         reason = f"No challenger passes every gate. {failures}".rstrip()
         return Decision(KEEP, champion.model_id, champion.kind, CHAMPION, reason, tuple(checks))
@@ -191,9 +191,9 @@ def _calibration_checks(contender: Contender, gates: Gates) -> list[Check]:
     ]
 
 
-def _failures(checks: Sequence[Check]) -> str:
+def _failures(checks: Sequence[Check]) -> list[str]:
     by_model: dict[str, list[str]] = {}
     for check in checks:
         if not check.passed:
             by_model.setdefault(check.model_id, []).append(str(check))
-    return ". ".join(f"{name}: {'; '.join(texts)}" for name, texts in by_model.items())
+    return [f"{name}: {'; '.join(texts)}" for name, texts in by_model.items()]

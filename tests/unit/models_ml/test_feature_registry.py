@@ -1,7 +1,10 @@
 """The feature registry names its columns once, and a frame that differs is refused with every difference."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
+import yaml
 from population import population
 
 from models_ml.features import FEATURES, LABEL_COLUMNS, NAMES, FrameMismatch, check_frame, matrix
@@ -39,3 +42,20 @@ def test_text_in_a_numeric_feature_is_an_error_not_a_missing_value():
     frame = pd.DataFrame({"altman_z2": ["2.5", "good"]})
     with pytest.raises(ValueError, match="good"):
         matrix(frame, ["altman_z2"])
+
+
+def test_the_registry_and_the_tables_of_the_engine_name_the_same_columns():
+    folder = Path(__file__).parents[3] / "dbt_project" / "models" / "features"
+    columns = {
+        table: [
+            column["name"]
+            for model in yaml.safe_load((folder / f"{table}.yml").read_text())["models"]
+            if model["name"] == table
+            for column in model["columns"]
+        ]
+        for table in ("customer_cutoff", "customer_label", "customer_cutoff_prior")
+    }
+    check_frame(pd.DataFrame(columns=columns["customer_cutoff"]))
+    both = list(dict.fromkeys(columns["customer_cutoff"] + columns["customer_label"]))
+    check_frame(pd.DataFrame(columns=both), labelled=True)
+    assert set(NAMES) | {"prior_cutoff_date"} <= set(columns["customer_cutoff_prior"])

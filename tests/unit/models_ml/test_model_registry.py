@@ -93,6 +93,19 @@ def test_a_night_starts_from_the_champion_before_its_date(promoted, models):
     assert registry.current(promoted).model == models["xgboost"]
 
 
+def test_a_night_scores_with_what_it_promoted_and_an_earlier_date_with_what_held_then(promoted, models):
+    assert registry.champion_at(promoted, date(2025, 12, 31)) is None
+    assert registry.champion_at(promoted, D1).model == models["expert"]
+    assert registry.champion_at(promoted, date(2026, 3, 30)).model == models["scorecard"]
+    assert registry.champion_at(promoted, D3).model == models["xgboost"]
+
+
+def test_a_rerun_that_decides_otherwise_takes_its_promotion_back(promoted, models):
+    registry.promote(promoted, models["scorecard"].model_id, as_of=D3, role="provisional", reason="kept")
+    assert registry.champion_at(promoted, D3).model == models["scorecard"]
+    assert [e.as_of for e in registry.history(promoted)] == [D1, D2]
+
+
 def test_repeating_a_night_leaves_the_file_as_it_was(promoted, models):
     before = (promoted / "champion.json").read_bytes()
     registry.promote(promoted, models["xgboost"].model_id, as_of=D3, role="champion", reason="passes")

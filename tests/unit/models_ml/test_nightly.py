@@ -12,6 +12,7 @@ from population import population
 from models_ml.evaluate import COLUMNS as METRIC_COLUMNS
 from models_ml.features import BY_NAME, LABEL_COLUMNS, NAMES, FrameMismatch
 from models_ml.model import Champion, predict_pd
+from models_ml.monitor import COLUMNS as MONITORING_COLUMNS
 from models_ml.nightly import RUN_COLUMNS, learn, score_night
 from models_ml.registry import model_files
 from models_ml.train import LearnSettings
@@ -101,7 +102,10 @@ def test_too_few_events_fall_back_to_the_expert_table_and_every_score_says_so(tr
     assert outcome.role == "expert"
     assert "customers with an event" in outcome.decision.reason
     assert outcome.runs["decision_reason"].str.contains("are needed").any()
-    scores = night(training, outcome.published, outcome.role, policy, settings).scores
+    result = night(training, outcome.published, outcome.role, policy, settings)
+    assert result.monitoring.empty
+    assert list(result.monitoring.columns) == list(MONITORING_COLUMNS)
+    scores = result.scores
     scored = scores[scores["score_status"] == "scored"]
     assert (scored["model_kind"] == "expert").all()
     assert scored["status_reason"].str.contains("expert policy table").all()
