@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from quality.catalog import Rule, RuleError, load_rules
+from quality.catalog import KINDS, Rule, RuleError, load_rules
 from quality.evaluation import Outcome, evaluate_rules
 from quality.predicates import create_macros
 from quality.quarantine import (
@@ -267,6 +267,8 @@ def _result(outcome: Outcome, verdict: Verdict | None, keys: Sequence[str], quar
 
 
 def _observed(outcome: Outcome) -> str:
+    if KINDS[outcome.rule.kind].looks_at == "table":
+        return f"{outcome.rows_failed:,} finding(s) in a table of {outcome.rows_checked:,} rows"
     if not outcome.rows_failed:
         return f"0 of {outcome.rows_checked:,} rows fail"
     share = outcome.rows_failed / outcome.rows_checked if outcome.rows_checked else 1.0

@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quality.catalog import KINDS
 from quality.evaluation import Outcome
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ def _description(outcome: Outcome, keys: Sequence[str]) -> str:
         f"Why: {rule.reason}",
         f"To mend: {rule.remedy}",
     ]
-    if outcome.rows_failed:
+    if outcome.rows_failed and KINDS[rule.kind].looks_at == "table":
+        lines.append(f"Found: {'; '.join(keys)}")
+    elif outcome.rows_failed:
         lines.append(
             f"{outcome.rows_failed:,} of {outcome.rows_checked:,} rows fail, among them {'; '.join(keys)}"
         )

@@ -245,5 +245,6 @@ def test_stale_source_is_a_warning_by_as_of(sound: Warehouse) -> None:
     assert report.result("invoices_stale").sample_keys == (
         "erp: newest issue_date is 2026-10-25, 8 days before 2026-11-02",
     )
+    assert report.result("invoices_stale").observed == "1 finding(s) in a table of 1 rows"
     assert report.blocking == ()
     assert sound.gate("invoices", as_of=date(2026, 11, 1)).result("invoices_stale").status == "passed"
