@@ -1,4 +1,4 @@
-"""Build a small warehouse from contract rows, as landing and gate leave it, and run dbt over it in-process."""
+"""Build a small warehouse from contract rows, as landing and gate leave it, and run dbt on it in-process."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ UPSTREAM_TABLES: dict[str, str] = {
     "ops.dq_result": (
         "as_of_date DATE, table_name VARCHAR, rule_id VARCHAR, dimension VARCHAR, severity VARCHAR, "
         "owner VARCHAR, status VARCHAR, rows_checked BIGINT, rows_failed BIGINT, rows_failed_old BIGINT, "
-        "rows_quarantined BIGINT, max_failed_share DOUBLE, expected VARCHAR, message VARCHAR, remedy VARCHAR, "
-        "sample_keys VARCHAR[]"
+        "rows_quarantined BIGINT, max_failed_share DOUBLE, expected VARCHAR, message VARCHAR, "
+        "remedy VARCHAR, sample_keys VARCHAR[]"
     ),
     "quarantine.withheld_value": (
         "as_of_date DATE, table_name VARCHAR, column_name VARCHAR, rule_id VARCHAR, owner VARCHAR, "
@@ -79,7 +79,8 @@ UPSTREAM_TABLES: dict[str, str] = {
     ),
     "ml.model_metric": (
         "as_of_date DATE, model_id VARCHAR, model_kind VARCHAR, sample VARCHAR, metric VARCHAR, "
-        "segment VARCHAR, value DOUBLE, lower_95 DOUBLE, upper_95 DOUBLE, row_count BIGINT, event_count BIGINT"
+        "segment VARCHAR, value DOUBLE, lower_95 DOUBLE, upper_95 DOUBLE, row_count BIGINT, "
+        "event_count BIGINT"
     ),
 }
 
@@ -102,8 +103,9 @@ def make_warehouse(
 ) -> Path:
     """Create the warehouse file `path` with every table dbt reads.
 
-    `tables` maps contract tables to rows (contract columns; dates, amounts and booleans in any form whose text
-    is the contract's). A table named there counts as delivered, even with no rows; every other one as absent.
+    `tables` maps contract tables to rows (contract columns; dates, amounts and booleans in any form whose
+    text is the contract's). A table named there counts as delivered, even with no rows; every other one as
+    absent.
     A row may also give `source_system` ('erp'), `_source_file` ('<table>.csv'), `_occurrence` (1),
     `_is_deleted`, `_loaded_at` (day of the night that landed it) and `_is_backfill`. Without `_loaded_at` the
     row belongs to the first load. Rows of one key with different `_loaded_at` are versions of it.
@@ -294,6 +296,9 @@ def run_dbt(
     for flag, chosen in (("--select", select), ("--exclude", exclude)):
         if chosen is not None:
             arguments += [flag, *([chosen] if isinstance(chosen, str) else chosen)]
+    if command == "build":
+        # Unit tests are about the SQL, not about this warehouse; `command="test"` runs them.
+        arguments += ["--exclude-resource-type", "unit_test"]
     with _warehouse_environment(path):
         try:
             # Running marks the manifest's nodes, so each run gets a copy of the parsed one.

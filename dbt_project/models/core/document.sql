@@ -31,7 +31,7 @@ billed as (
         invoice.due_date,
         case when invoice.document_type = 'credit_memo' then -invoice.amount else invoice.amount end as amount,
         case
-            when source_without_payments.source_system is not null
+            when source_without_payments.source_system is not null and invoice.cleared_date is not null
                 then greatest(invoice.cleared_date, invoice.issue_date)
         end as closed_on,
         greatest(invoice.cleared_known_at, invoice.known_at) as closed_known_at,

@@ -1,9 +1,8 @@
-"""Worked cases of the ledger, its balances and the marts on them; each customer is one case, all built in one run."""
+"""Worked cases of ledger, balances and marts; each customer is one case, all built in one run."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -107,6 +106,7 @@ INVOICES = [
     invoice("I14", "held", "2024-06-01", "2024-07-01", "77.00"),
     invoice("I15", "cleared", "2024-03-01", "2024-03-31", "900.00", source_system="files",
             cleared_date="2024-04-10", legal_entity="NL"),
+    invoice("I16", "cleared", "2024-03-01", "2024-03-31", "60.00", source_system="files", legal_entity="NL"),
     invoice("K-late", "kpi", "2024-05-15", "2024-06-14", "1000.00", legal_entity="KP"),
     invoice("K-current", "kpi", "2024-06-15", "2024-07-15", "1000.00", legal_entity="KP"),
     invoice("K-feb", "kpi", "2024-02-15", "2024-03-16", "1000.00", legal_entity="KP"),
@@ -150,9 +150,9 @@ paid("Y1", "few", "2024-03-01", "2024-03-31", "2024-03-31", "200.00")
 paid("Y2", "few", "2024-03-01", "2024-03-31", "2024-03-31", "200.00")
 # 12 months of 1,000 each up to June 2024; those not listed above are paid on the day they are due.
 for month, due_day in (
-    ("2023-06", "2023-07-15"), ("2023-07", "2023-08-14"), ("2023-08", "2023-09-14"), ("2023-09", "2023-10-15"),
-    ("2023-10", "2023-11-14"), ("2023-11", "2023-12-15"), ("2023-12", "2024-01-14"), ("2024-03", "2024-04-14"),
-    ("2024-04", "2024-05-15"),
+    ("2023-06", "2023-07-15"), ("2023-07", "2023-08-14"), ("2023-08", "2023-09-14"),
+    ("2023-09", "2023-10-15"), ("2023-10", "2023-11-14"), ("2023-11", "2023-12-15"),
+    ("2023-12", "2024-01-14"), ("2024-03", "2024-04-14"), ("2024-04", "2024-05-15"),
 ):  # fmt: skip
     paid(f"K-{month}", "kpi", f"{month}-15", due_day, due_day, "1000.00", legal_entity="KP")
 
@@ -177,23 +177,56 @@ ORDERS = [
     ]
 ]
 LIMITS = [
-    {"customer_id": "exposed", "valid_from": "2023-01-01", "valid_to": None, "currency": "USD", "amount": "9000.00"},
-    {"customer_id": "exposed", "valid_from": "2024-01-01", "valid_to": None, "currency": "USD", "amount": "2000.00",
-     "insured_amount": "500.00"},
-    {"customer_id": "exposed", "valid_from": "2025-01-01", "valid_to": None, "currency": "USD", "amount": "1.00"},
-    {"customer_id": "zero_limit", "valid_from": "2024-01-01", "valid_to": None, "currency": "USD", "amount": "0.00"},
-    {"customer_id": "kpi", "valid_from": "2024-01-01", "valid_to": None, "currency": "USD", "amount": "5000.00"},
-]  # fmt: skip
+    {
+        "customer_id": code,
+        "valid_from": valid_from,
+        "currency": "USD",
+        "amount": amount,
+        "insured_amount": insured,
+    }
+    for code, valid_from, amount, insured in [
+        ("exposed", "2023-01-01", "9000.00", None),
+        ("exposed", "2024-01-01", "2000.00", "500.00"),
+        ("exposed", "2025-01-01", "1.00", None),
+        ("zero_limit", "2024-01-01", "0.00", None),
+        ("kpi", "2024-01-01", "5000.00", None),
+    ]
+]
 STATEMENTS = [
-    {"registration_no": "12345", "period_end": "2023-12-31", "published_at": "2024-04-01", "currency": "USD",
-     "total_assets": "1000", "current_assets": "400", "current_liabilities": "200", "retained_earnings": "300",
-     "ebit": "100", "equity": "500", "total_liabilities": "500", "revenue": "2000", "net_income": "60"},
-    {"registration_no": "99999", "period_end": "2023-12-31", "published_at": "2024-04-01", "currency": "USD",
-     "total_assets": "1000", "current_assets": "200", "current_liabilities": "300", "retained_earnings": "-200",
-     "ebit": "-50", "equity": "100", "total_liabilities": "900", "revenue": "2000", "net_income": "-60"},
-    {"registration_no": "99999", "period_end": "2024-06-30", "published_at": "2024-08-01", "currency": "USD",
-     "total_assets": "1000"},
-]  # fmt: skip
+    {
+        "registration_no": "12345",
+        "period_end": "2023-12-31",
+        "published_at": "2024-04-01",
+        "currency": "USD",
+        "total_assets": "1000",
+        "current_assets": "400",
+        "current_liabilities": "200",
+        "retained_earnings": "300",
+        "ebit": "100",
+        "equity": "500",
+        "total_liabilities": "500",
+    },
+    {
+        "registration_no": "99999",
+        "period_end": "2023-12-31",
+        "published_at": "2024-04-01",
+        "currency": "USD",
+        "total_assets": "1000",
+        "current_assets": "200",
+        "current_liabilities": "300",
+        "retained_earnings": "-200",
+        "ebit": "-50",
+        "equity": "100",
+        "total_liabilities": "900",
+    },
+    {
+        "registration_no": "99999",
+        "period_end": "2024-06-30",
+        "published_at": "2024-08-01",
+        "currency": "USD",
+        "total_assets": "1000",
+    },
+]
 REQUESTS = [
     {"request_id": "R1", "customer_id": "partial", "requested_at": "2024-06-14 16:00:00",
      "decided_at": "2024-06-17 10:00:00", "decision": "approved", "currency": "USD", "amount": "100.00"},
@@ -230,7 +263,7 @@ OTHER_ROWS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tables = {
+    tables: dict[str, list[dict[str, Any]]] = {
         "customers": CUSTOMERS,
         "invoices": INVOICES,
         "payments": PAYMENTS,
@@ -240,11 +273,22 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "credit_requests": REQUESTS,
         "financial_statements": STATEMENTS,
         "credit_costs": [
-            {"cost_month": "2024-05-01", "legal_entity": "KP", "cost_kind": "staff", "currency": "USD", "amount": "600"}
+            {
+                "cost_month": "2024-05-01",
+                "legal_entity": "KP",
+                "cost_kind": "staff",
+                "currency": "USD",
+                "amount": "600",
+            }
         ],
         "gl_balances": [
-            {"balance_date": "2024-05-31", "legal_entity": "KP", "currency": "USD", "account": "receivables_control",
-             "balance": "2120.00"}
+            {
+                "balance_date": "2024-05-31",
+                "legal_entity": "KP",
+                "currency": "USD",
+                "account": "receivables_control",
+                "balance": "2120.00",
+            }
         ],
         "fx_rates": [
             {"rate_date": "2024-05-01", "currency": "EUR", "rate": "1.10"},
@@ -259,12 +303,12 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def earlier(company: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def earlier(company: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same rows, answered for an earlier day."""
     path = tmp_path_factory.mktemp("earlier") / company.name
     shutil.copy(company, path)
     run_dbt(path, select=["path:models/core", "fct_invoice"], as_of=EARLIER)
-    yield path
+    return path
 
 
 def one(path: Path, sql: str) -> dict[str, Any]:
@@ -278,16 +322,19 @@ def invoice_row(path: Path, number: str) -> dict[str, Any]:
 
 
 def aging_on(path: Path, code: str, day: str) -> dict[str, Any]:
-    rows = fetch(path, f"select * from mart.fct_ar_aging where customer_code = '{code}' and as_of_date = '{day}'")
+    rows = fetch(
+        path, f"select * from mart.fct_ar_aging where customer_code = '{code}' and as_of_date = '{day}'"
+    )
     return rows[0] if rows else {}
 
 
 def balance_on(path: Path, table: str, document_id: str, day: str) -> Decimal:
-    return one(
+    balance: Decimal = one(
         path,
         f"select balance from core.{table} where document_id = '{document_id}' "
         f"and valid_from <= '{day}' and valid_to > '{day}'",
     )["balance"]
+    return balance
 
 
 def test_partial_payment_leaves_the_rest_in_its_bucket(company: Path) -> None:
@@ -297,7 +344,8 @@ def test_partial_payment_leaves_the_rest_in_its_bucket(company: Path) -> None:
 
 
 def test_one_payment_settles_many_invoices_and_keeps_the_rest_unapplied(company: Path) -> None:
-    assert invoice_row(company, "I2")["is_paid"] and invoice_row(company, "I3")["is_paid"]
+    assert invoice_row(company, "I2")["is_paid"]
+    assert invoice_row(company, "I3")["is_paid"]
     aging = aging_on(company, "many", AS_OF)
     assert (aging["open_amount"], aging["unapplied_cash_amount"]) == (0, Decimal("-100.00"))
     assert aging["balance_amount"] == Decimal("-100.00")
@@ -312,7 +360,11 @@ def test_unapplied_cash_stands_apart_from_the_buckets(company: Path) -> None:
 def test_credit_memo_lowers_its_invoice_and_keeps_its_rest_as_credit(company: Path) -> None:
     assert invoice_row(company, "I4")["open_amount"] == Decimal("400.00")
     memo = invoice_row(company, "M4")
-    assert (memo["open_amount"], memo["aging_bucket"], memo["days_past_due"]) == (Decimal("-20.00"), "credit", None)
+    assert (memo["open_amount"], memo["aging_bucket"], memo["days_past_due"]) == (
+        Decimal("-20.00"),
+        "credit",
+        None,
+    )
     aging = aging_on(company, "memo", AS_OF)
     assert (aging["current_amount"], aging["credit_amount"]) == (Decimal("400.00"), Decimal("-20.00"))
 
@@ -356,6 +408,10 @@ def test_earlier_as_of_date_shows_the_invoice_open(company: Path, earlier: Path)
     assert fetch(earlier, "select 1 from core.ledger_entry where known_at > '2024-03-31' limit 1") == []
 
 
+def test_invoice_without_a_clearing_date_stays_open(company: Path) -> None:
+    assert invoice_row(company, "I16")["open_amount"] == Decimal("60.00")
+
+
 def test_earlier_as_of_date_knows_nothing_of_a_later_reversal(earlier: Path) -> None:
     assert invoice_row(earlier, "I7")["is_paid"]
 
@@ -366,17 +422,20 @@ def test_foreign_amounts_use_the_rate_of_their_day(company: Path) -> None:
     assert aging_on(company, "euro", "2024-06-14")["open_amount_reporting"] == Decimal("110.00")
 
 
+def behaviour(path: Path, code: str, months: int) -> dict[str, Any]:
+    where = f"customer_code = '{code}' and window_months = {months}"
+    return one(path, f"select * from mart.fct_payment_behaviour where {where}")
+
+
 def test_payment_index_is_weighted_and_needs_three_paid_invoices(company: Path) -> None:
-    row = one(
-        company, "select * from mart.fct_payment_behaviour where customer_code = 'index' and window_months = 6"
-    )
+    row = behaviour(company, "index", 6)
     # Points 80 on time, 70 at 15 days and 50 at 30 days late; days beyond terms 0, 15, 30.
     assert row["payment_index"] == pytest.approx(200 / 3)
     assert row["days_beyond_terms_weighted"] == pytest.approx(15)
     assert (row["on_time_share"], row["average_days_to_pay"]) == (pytest.approx(1 / 3), pytest.approx(45))
-    few = one(company, "select * from mart.fct_payment_behaviour where customer_code = 'few' and window_months = 12")
+    few = behaviour(company, "few", 12)
     assert (few["payment_index"], few["payment_index_status"]) == (None, "too_few_paid_invoices")
-    none = one(company, "select * from mart.fct_payment_behaviour where customer_code = 'euro' and window_months = 12")
+    none = behaviour(company, "euro", 12)
     assert (none["paid_invoice_count"], none["payment_index_status"]) == (0, "no_paid_invoice")
 
 
@@ -397,16 +456,21 @@ def test_limit_of_zero_and_no_limit_are_states_of_their_own(company: Path, code:
 
 def test_z_score_of_a_sound_and_a_failing_company(company: Path) -> None:
     rows = fetch(company, "select * from mart.fct_financial_ratio order by customer_code")
-    assert [(row["customer_code"], row["altman_zone"]) for row in rows] == [("kpi", "safe"), ("weak", "distress")]
+    assert [(row["customer_code"], row["altman_zone"]) for row in rows] == [
+        ("kpi", "safe"),
+        ("weak", "distress"),
+    ]
     # 6.56 x 0.2 + 3.26 x 0.3 + 6.72 x 0.1 + 1.05 x 1.0
     assert rows[0]["altman_z"] == pytest.approx(4.012)
     # 6.56 x -0.1 + 3.26 x -0.2 + 6.72 x -0.05 + 1.05 x 1/9
     assert rows[1]["altman_z"] == pytest.approx(-1.527333, abs=1e-6)
-    assert rows[1]["period_end"] == date(2023, 12, 31), "the statement published in August is not known in June"
+    assert rows[1]["period_end"] == date(2023, 12, 31), "published in August, not known in June"
 
 
 def test_group_takes_the_code_of_its_parent(company: Path) -> None:
-    row = one(company, "select group_code, group_customer_count from mart.dim_customer where customer_code = 'weak'")
+    row = one(
+        company, "select group_code, group_customer_count from mart.dim_customer where customer_code = 'weak'"
+    )
     assert row == {"group_code": "kpi", "group_customer_count": 2}
 
 
@@ -459,7 +523,10 @@ def test_bad_debt_and_cost_ratio(company: Path) -> None:
 
 def test_approval_time_and_coverage_by_month(company: Path) -> None:
     all_entities = kpi(company, "2024-06", "all")
-    assert (all_entities["approval_hours_median"], all_entities["approval_hours_p90"]) == (38.0, pytest.approx(60.4))
+    assert (all_entities["approval_hours_median"], all_entities["approval_hours_p90"]) == (
+        38.0,
+        pytest.approx(60.4),
+    )
     assert all_entities["approval_within_4_business_hours_share"] == pytest.approx(0.5)
     assert kpi(company, "2024-06")["coverage_customer_share"] == 1.0
     may = kpi(company, "2024-05")
@@ -468,15 +535,17 @@ def test_approval_time_and_coverage_by_month(company: Path) -> None:
 
 def test_control_account_is_compared_on_its_own_day(company: Path) -> None:
     row = one(company, "select * from mart.reconciliation where legal_entity = 'KP'")
-    assert (row["gl_balance"], row["ledger_at_gl_balance_date"], row["gl_status"]) == (2120, 2120, "reconciled")
+    assert (row["gl_balance"], row["ledger_at_gl_balance_date"], row["gl_status"]) == (
+        2120,
+        2120,
+        "reconciled",
+    )
     assert row["ledger_amount"] == Decimal("2500.00")
 
 
 def test_quarantined_rows_and_those_that_wait_for_them_are_named(company: Path) -> None:
-    total = one(
-        company, "select * from mart.reconciliation_source where source_table = 'invoices' and currency = 'USD' "
-        "and source_system = 'erp'"
-    )  # fmt: skip
+    where = "source_table = 'invoices' and currency = 'USD' and source_system = 'erp'"
+    total = one(company, f"select * from mart.reconciliation_source where {where}")
     assert (total["quarantined_row_count"], total["quarantined_amount"]) == (1, Decimal("77.00"))
     assert total["source_amount"] == total["ledger_amount"] + 77
     assert total["difference_cause"] == "reconciled"
@@ -496,9 +565,20 @@ def test_quarantined_rows_and_those_that_wait_for_them_are_named(company: Path) 
 
 def test_rows_later_than_the_as_of_date_are_accounted_for(earlier: Path) -> None:
     states = fetch(
-        earlier, "select state, count(*) as n from core.source_posting where source_table = 'payments' group by 1"
+        earlier,
+        "select state, count(*) as n from core.source_posting where source_table = 'payments' group by 1",
     )
     assert {row["state"]: row["n"] for row in states}["not_yet_known"] > 0
+
+
+def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
+    result = run_dbt(company, command="test", select="test_type:unit", as_of=AS_OF)
+    assert {run.node.name for run in result.result.results} >= {
+        "ledger_entry_kinds",
+        "receivable_balance_bucket_edges",
+        "exposure_utilisation_states",
+        "payment_index_points",
+    }
 
 
 def test_absent_tables_give_no_figure_instead_of_zero(tmp_path: Path) -> None:

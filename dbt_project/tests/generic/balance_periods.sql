@@ -1,13 +1,3 @@
-{# Generic tests. Each selects the rows that break its rule. #}
-
-{# The columns together identify a row. #}
-{% test unique_key(model, columns) %}
-    select {{ columns | join(', ') }}, count(*) as row_count
-    from {{ model }}
-    group by {{ columns | join(', ') }}
-    having count(*) > 1 or {% for column in columns %}min({{ column }}) is null{{ ' or ' if not loop.last }}{% endfor %}
-{% endtest %}
-
 {# Balance periods of a document follow each other without gap or overlap, and the last one equals its ledger sum. #}
 {% test balance_periods(model) %}
     with followed as (
