@@ -176,7 +176,7 @@ ORDERS = [
         (4, "2024-06-15", "90.00", "90.00", "90.00", "closed"),
     ]
 ]
-LIMITS = [
+LIMITS: list[dict[str, Any]] = [
     {
         "customer_id": code,
         "valid_from": valid_from,
@@ -227,7 +227,7 @@ STATEMENTS = [
         "total_assets": "1000",
     },
 ]
-REQUESTS = [
+REQUESTS: list[dict[str, Any]] = [
     {"request_id": "R1", "customer_id": "partial", "requested_at": "2024-06-14 16:00:00",
      "decided_at": "2024-06-17 10:00:00", "decision": "approved", "currency": "USD", "amount": "100.00"},
     {"request_id": "R2", "customer_id": "partial", "requested_at": "2024-06-18 09:00:00",
