@@ -1,4 +1,4 @@
-"""From scored pairs to customers: which pairs hold, which records form one customer, and which code it carries."""
+"""From scored pairs to customers: which pairs hold, which records are one customer, and its code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSetting
         steward_different, steward_same   a person decided
         registration_conflict             two different valid numbers of one kind: rejected
         parent_of_other                   one names the other as its parent: rejected
-        registration_no                   same valid number: accepted, or review where the names are wholly different
+        registration_no                   same valid number: accepted; review if the names differ wholly
         model                             probability and name agree: accepted
         kept                              linked last night and still likely: accepted
         same_system, generic_words, model likely, but not sure enough: review
@@ -45,7 +45,8 @@ def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSetting
                 CASE WHEN l.reg_kind = r.reg_kind AND l.reg_kind <> 'OTHER' AND l.reg_key <> r.reg_key
                         AND (l.reg_kind <> 'VAT' OR left(l.reg_no, 2) = left(r.reg_no, 2))
                     -- Without a check digit, one slip of the pen makes another valid number.
-                    THEN CASE WHEN l.reg_is_checked THEN true ELSE damerau_levenshtein(l.reg_no, r.reg_no) > 1 END
+                    THEN CASE WHEN l.reg_is_checked THEN true
+                        ELSE damerau_levenshtein(l.reg_no, r.reg_no) > 1 END
                     ELSE false END AS registration_conflict,
                 coalesce(l.source_system = r.source_system AND (l.parent_customer_id = r.customer_id
                     OR r.parent_customer_id = l.customer_id), false) AS is_parent,
@@ -60,7 +61,8 @@ def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSetting
             LEFT JOIN steward w ON w.record_no_l = p.record_no_l AND w.record_no_r = p.record_no_r
         ), eligible AS (
             SELECT *,
-                name_level >= {NAME_SPELLING} OR (name_level IN (-1, 1, 2) AND identifiers >= 2) AS name_allows,
+                name_level >= {NAME_SPELLING}
+                    OR (name_level IN (-1, 1, 2) AND identifiers >= 2) AS name_allows,
                 name_level >= {NAME_SPELLING} AND identifiers >= 2
                     AND match_probability >= {s.same_system_probability} AS sure
             FROM evidence
@@ -71,10 +73,12 @@ def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSetting
                 WHEN registration_conflict THEN 'registration_conflict'
                 WHEN is_parent AND NOT same_registration THEN 'parent_of_other'
                 WHEN same_registration THEN 'registration_no'
-                WHEN name_allows AND match_probability >= {s.merge_probability} AND (sure OR NOT same_system) THEN 'model'
+                WHEN name_allows AND match_probability >= {s.merge_probability}
+                    AND (sure OR NOT same_system) THEN 'model'
                 WHEN was_linked AND name_allows AND match_probability >= {s.keep_probability} THEN 'kept'
                 WHEN match_probability >= {s.review_probability} THEN
-                    CASE WHEN name_level = {NAME_ROOT} THEN 'generic_words' WHEN same_system THEN 'same_system'
+                    CASE WHEN name_level = {NAME_ROOT} THEN 'generic_words'
+                    WHEN same_system THEN 'same_system'
                     ELSE 'model' END
                 WHEN name_level >= {NAME_ROOT} AND NOT has_contrary THEN 'same_name'
                 END AS rule
@@ -106,12 +110,12 @@ def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSetting
 
 
 def create_cluster_table(con: duckdb.DuckDBPyConnection) -> int:
-    """Create `cluster` (record_no, cluster_no = smallest record_no in it) and `refused`; returns the links refused.
+    """Create `cluster` (record_no, cluster_no = smallest record_no in it); returns the links refused.
 
-    Accepted pairs are connected; where a connected group holds a contradiction (a steward's "different", two valid
-    registration numbers of one kind, a parent with its subsidiary, two numbers of one source joined only through a third
-    record), its links are laid again from strongest to weakest and the one that would bring the contradiction about is
-    refused. `refused`: record_no_l, record_no_r, reason.
+    Accepted pairs are connected; where a connected group holds a contradiction (a steward's "different",
+    two valid registration numbers of one kind, a parent with its subsidiary, two numbers of one source
+    joined only through a third record), its links are laid again from strongest to weakest and the one that
+    would bring the contradiction about is refused. `refused`: record_no_l, record_no_r, reason.
     """
     import numpy as np
     from scipy.sparse import coo_matrix
@@ -119,7 +123,8 @@ def create_cluster_table(con: duckdb.DuckDBPyConnection) -> int:
 
     size = _count(con, "record")
     edges = con.execute(
-        "SELECT record_no_l - 1 AS l, record_no_r - 1 AS r FROM judged WHERE verdict IN ('accepted', 'steward_same')"
+        "SELECT record_no_l - 1 AS l, record_no_r - 1 AS r FROM judged"
+        " WHERE verdict IN ('accepted', 'steward_same')"
     ).fetchnumpy()
     graph = coo_matrix(
         (np.ones(len(edges["l"]), dtype=np.int8), (edges["l"], edges["r"])), shape=(size, size)
@@ -141,7 +146,8 @@ def create_cluster_table(con: duckdb.DuckDBPyConnection) -> int:
         WHERE s.decision = 'different' AND l.cluster_no = r.cluster_no
         UNION
         SELECT a.cluster_no FROM member a JOIN member b ON a.cluster_no = b.cluster_no
-            AND a.source_system = b.source_system AND a.parent_customer_id = b.customer_id AND a.record_no <> b.record_no
+            AND a.source_system = b.source_system AND a.parent_customer_id = b.customer_id
+            AND a.record_no <> b.record_no
         UNION
         SELECT m.cluster_no FROM (
             SELECT cluster_no FROM member GROUP BY 1 HAVING count(*) > count(DISTINCT source_system)) m
@@ -162,7 +168,8 @@ def _relay_contradicting(con: duckdb.DuckDBPyConnection, labels: np.ndarray) -> 
     members = con.execute("""
         SELECT r.record_no, r.source_system, r.customer_id, r.parent_customer_id,
             CASE WHEN r.reg_key IS NOT NULL AND r.reg_kind <> 'OTHER'
-                 THEN r.reg_kind || CASE WHEN r.reg_kind = 'VAT' THEN left(r.reg_no, 2) ELSE '' END END AS kind,
+                 THEN r.reg_kind || CASE WHEN r.reg_kind = 'VAT' THEN left(r.reg_no, 2) ELSE '' END
+                 END AS kind,
             r.reg_no, r.reg_is_checked
         FROM component c JOIN contradiction USING (cluster_no) JOIN record r USING (record_no) ORDER BY 1
     """).fetchall()
@@ -258,12 +265,13 @@ def _one_slip(left: str, right: str) -> bool:
 
 
 def create_assignment_table(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> int:
-    """Create `assignment` (record_no, customer_code) and `new_code`; returns the number of codes to be issued.
+    """Create `assignment` (record_no, customer_code) and `new_code`; returns the number of new codes.
 
-    Reads `register` (customer_code, code_no, record_no of its founder or NULL where gone, issued_on) and `record_prior`.
-    A cluster carries the oldest code that it can claim: one its members carried before, or one first issued to a member.
-    Where a customer was split, the part with the code's founder keeps it, or the part with the smallest record_no.
-    A cluster without a claim gets the next free number, in order of its smallest record_no.
+    Reads `register` (customer_code, code_no, record_no of its founder or NULL where gone, issued_on) and
+    `record_prior`. A cluster carries the oldest code that it can claim: one its members carried before, or
+    one first issued to a member. Where a customer was split, the part with the code's founder keeps it, or
+    the part with the smallest record_no. A cluster without a claim gets the next free number, in order of
+    its smallest record_no.
     """
     con.execute("""
         CREATE OR REPLACE TABLE claim AS
@@ -302,8 +310,8 @@ def create_assignment_table(con: duckdb.DuckDBPyConnection, as_of: datetime.date
 def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
     """Create `match_pair`: the pairs to be shown, with their status.
 
-    Of the pairs that wait for a steward, those that join customers in a forest of the likeliest links are listed:
-    n records of one name make n - 1 questions, not n (n - 1) / 2, and each answer is used the next night.
+    Of the pairs that wait for a steward, a forest of the likeliest links between customers is listed: n
+    records of one name make n - 1 questions, not n (n - 1) / 2, and each answer is used the next night.
     """
     import numpy as np
     from scipy.sparse import coo_matrix
@@ -313,7 +321,8 @@ def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TABLE open_question AS
         SELECT j.record_no_l, j.record_no_r, least(l.cluster_no, r.cluster_no) AS cluster_l,
             greatest(l.cluster_no, r.cluster_no) AS cluster_r, j.match_probability
-        FROM judged j JOIN cluster l ON l.record_no = j.record_no_l JOIN cluster r ON r.record_no = j.record_no_r
+        FROM judged j JOIN cluster l ON l.record_no = j.record_no_l
+            JOIN cluster r ON r.record_no = j.record_no_r
         LEFT JOIN refused f ON f.record_no_l = j.record_no_l AND f.record_no_r = j.record_no_r
         WHERE (j.verdict = 'review' OR f.reason = 'same_system') AND l.cluster_no <> r.cluster_no
             -- A steward has already told these two customers apart.
@@ -321,7 +330,8 @@ def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
                 JOIN cluster b ON b.record_no = s.record_no_r WHERE s.decision = 'different'
                 AND least(a.cluster_no, b.cluster_no) = least(l.cluster_no, r.cluster_no)
                 AND greatest(a.cluster_no, b.cluster_no) = greatest(l.cluster_no, r.cluster_no))
-        QUALIFY row_number() OVER (PARTITION BY least(l.cluster_no, r.cluster_no), greatest(l.cluster_no, r.cluster_no)
+        QUALIFY row_number() OVER (
+            PARTITION BY least(l.cluster_no, r.cluster_no), greatest(l.cluster_no, r.cluster_no)
             ORDER BY j.match_probability DESC, j.record_no_l, j.record_no_r) = 1
         ORDER BY cluster_l, cluster_r
     """)
@@ -329,7 +339,7 @@ def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
     size = _count(con, "record") + 1
     # Zero means "no link" to scipy, so that the weight is 2 - probability, not 1 - probability.
     weights = coo_matrix(
-        (2.0 - questions["match_probability"], (questions["cluster_l"], questions["cluster_r"])),
+        (2.0 - np.asarray(questions["match_probability"]), (questions["cluster_l"], questions["cluster_r"])),
         shape=(size, size),
     )
     forest = minimum_spanning_tree(weights.tocsr()).tocoo()
@@ -355,8 +365,9 @@ def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
 def create_group_table(con: duckdb.DuckDBPyConnection) -> int:
     """Create `code_group` (customer_code, group_code); returns the records whose parent is unknown.
 
-    A customer's parent is the one most of its records name (ties: the older code). The group's code is the code of the
-    topmost parent; where parents run in a circle, the oldest code on the circle stands for the top.
+    A customer's parent is the one most of its records name (ties: the older code). The group's code is the
+    code of the topmost parent; where parents run in a circle, the oldest code on the circle stands for the
+    top.
     """
     import numpy as np
 
@@ -372,18 +383,21 @@ def create_group_table(con: duckdb.DuckDBPyConnection) -> int:
     """)
     con.execute("""
         CREATE OR REPLACE TABLE code_list AS
-        SELECT customer_code, (row_number() OVER (ORDER BY length(customer_code), customer_code) - 1)::INTEGER AS code_index
+        SELECT customer_code,
+            (row_number() OVER (ORDER BY length(customer_code), customer_code) - 1)::INTEGER AS code_index
         FROM (SELECT DISTINCT customer_code FROM assignment)
     """)
     parents = con.execute("""
         SELECT c.code_index AS child, p.code_index AS parent
-        FROM code_parent JOIN code_list c USING (customer_code) JOIN code_list p ON p.customer_code = parent_code
+        FROM code_parent JOIN code_list c USING (customer_code)
+            JOIN code_list p ON p.customer_code = parent_code
     """).fetchnumpy()
     size = _count(con, "code_list")
     parent = np.arange(size, dtype=np.int32)
     parent[parents["child"]] = parents["parent"]
-    # Pointer jumping: after k doublings every customer points 2^k parents up, past any top or onto its circle; alongside,
-    # the oldest code met on the way is kept, which on a circle of that length is the oldest of the circle.
+    # Pointer jumping: after k doublings every customer points 2^k parents up, past any top or onto its
+    # circle; alongside, the oldest code met on the way is kept, which on a circle of that length is the
+    # oldest of the circle.
     top, oldest = parent.copy(), parent.copy()
     for _ in range(max(size, 2).bit_length()):
         oldest = np.minimum(oldest, oldest[top])
@@ -398,17 +412,20 @@ def create_group_table(con: duckdb.DuckDBPyConnection) -> int:
     con.execute("""
         CREATE OR REPLACE TABLE code_group AS
         SELECT c.customer_code, g.customer_code AS group_code
-        FROM group_index i JOIN code_list c ON c.code_index = i.code_index JOIN code_list g ON g.code_index = i.group_index
+        FROM group_index i JOIN code_list c ON c.code_index = i.code_index
+        JOIN code_list g ON g.code_index = i.group_index
         ORDER BY c.code_index
     """)
-    return int(con.execute("""
+    return int(
+        con.execute("""
         SELECT count(*) FROM record r WHERE parent_customer_id IS NOT NULL AND NOT EXISTS (FROM record q
             WHERE q.source_system = r.source_system AND q.customer_id = r.parent_customer_id)
-    """).fetchall()[0][0])
+    """).fetchall()[0][0]
+    )
 
 
 def _load_labels(con: duckdb.DuckDBPyConnection, table: str, labels: np.ndarray) -> None:
-    """Create `table` (record_no, cluster_no) from component labels; cluster_no is the smallest record_no of each."""
+    """Create `table` (record_no, cluster_no) from labels; cluster_no is the smallest record_no of each."""
     import numpy as np
 
     _load_arrays(

@@ -1,4 +1,4 @@
-"""Candidate pairs and their match probability: blocking on shared keys, a Splink model trained on the data itself."""
+"""Candidate pairs and their match probability: shared keys, and a Splink model trained on the data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Level:
-    """One level of agreement: its condition over `<column>_l` and `<column>_r`, and the weights used untrained.
+    """One level of agreement: its condition over `<column>_l` and `<column>_r`, and its untrained weights.
 
     `m` is the share of true matches, `u` the share of other pairs that fall on this level.
     """
@@ -69,14 +69,17 @@ COMPARISONS: tuple[Comparison, ...] = (
             Level("same after generic words are removed", "root_key_l = root_key_r", 0.04, 0.00005),
             Level(
                 "one name contains the other",
-                "name_is_part(name_tokens_l, name_tokens_r, name_compact_l, name_compact_r, is_cjk_l, is_cjk_r)"
-                " OR trade_is_part(trade_tokens_l, name_tokens_r) OR trade_is_part(trade_tokens_r, name_tokens_l)",
+                "name_is_part(name_tokens_l, name_tokens_r, name_compact_l, name_compact_r,"
+                " is_cjk_l, is_cjk_r)"
+                " OR trade_is_part(trade_tokens_l, name_tokens_r)"
+                " OR trade_is_part(trade_tokens_r, name_tokens_l)",
                 0.05,
                 0.0003,
             ),
             Level(
                 "similar, or one is the initials of the other",
-                "name_is_similar(name_tokens_l, name_tokens_r, name_compact_l, name_compact_r, is_cjk_l, is_cjk_r)"
+                "name_is_similar(name_tokens_l, name_tokens_r, name_compact_l, name_compact_r,"
+                " is_cjk_l, is_cjk_r)"
                 " OR name_initials_l = name_compact_r OR name_compact_l = name_initials_r",
                 0.04,
                 0.01,
@@ -87,7 +90,8 @@ COMPARISONS: tuple[Comparison, ...] = (
     ),
     Comparison(
         "place",
-        "coalesce(address_key_l, postal_l, city_l) IS NULL OR coalesce(address_key_r, postal_r, city_r) IS NULL",
+        "coalesce(address_key_l, postal_l, city_l) IS NULL"
+        " OR coalesce(address_key_r, postal_r, city_r) IS NULL",
         (
             Level(
                 "same address",
@@ -133,7 +137,8 @@ COMPARISONS: tuple[Comparison, ...] = (
 )
 
 COMPARED_COLUMNS = (
-    "name_key", "name_compact", "name_tokens", "trade_key", "trade_tokens", "root_key", "name_digits", "name_initials", "is_cjk", "address_key",
+    "name_key", "name_compact", "name_tokens", "trade_key", "trade_tokens", "root_key", "name_digits",
+    "name_initials", "is_cjk", "address_key",
     "address_number", "address_street", "postal", "city", "country", "phone", "email_domain",
 )  # fmt: skip
 
@@ -141,19 +146,22 @@ COMPARED_COLUMNS = (
 def install_pair_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Create the name comparison macros in the connection's current schema.
 
-    Only the words the two names do not share are compared by spelling: otherwise "Guangzhou Xiye Baby Products" and
-    "Guangzhou Potter Baby Products" look alike. Jaro-Winkler counts bytes, so Chinese, Japanese and Korean names
-    are compared by pairs of neighbouring characters instead.
+    Only the words the two names do not share are compared by spelling: otherwise "Guangzhou Xiye Baby
+    Products" and "Guangzhou Potter Baby Products" look alike. Jaro-Winkler counts bytes, so Chinese,
+    Japanese and Korean names are compared by pairs of neighbouring characters instead.
     """
-    # CASE evaluates its branches only for the rows that reach them, AND may not: the dear tests stand behind cheap ones.
+    # CASE evaluates its branches only for the rows that reach them, AND may not: the dear tests stand
+    # behind cheap ones.
     statements = [
         """words_only_in(a, b) AS array_to_string(list_filter(a, lambda t: NOT list_contains(b, t)), '')""",
         """share_in_common(a, b) AS len(list_intersect(a, b)) / greatest(len(a), len(b))""",
-        """rest_is_misspelt(a, b) AS length(a) >= 3 AND length(b) >= 3 AND jaro_winkler_similarity(a, b) >= 0.9""",
+        """rest_is_misspelt(a, b) AS length(a) >= 3 AND length(b) >= 3
+            AND jaro_winkler_similarity(a, b) >= 0.9""",
         """latin_is_misspelt(a, b, ca, cb) AS CASE
             WHEN abs(length(ca) - length(cb)) > 3 THEN false
             WHEN length(ca) >= 8 AND length(cb) >= 8 AND jaro_winkler_similarity(ca, cb) >= 0.95
-                THEN damerau_levenshtein(ca, cb) <= 2 OR rest_is_misspelt(words_only_in(a, b), words_only_in(b, a))
+                THEN damerau_levenshtein(ca, cb) <= 2
+                    OR rest_is_misspelt(words_only_in(a, b), words_only_in(b, a))
             WHEN list_has_any(a, b) OR jaro_winkler_similarity(ca, cb) >= 0.85
                 THEN rest_is_misspelt(words_only_in(a, b), words_only_in(b, a))
             ELSE false END""",
@@ -194,10 +202,11 @@ def level_sql(comparison: Comparison) -> str:
 def create_candidate_table(con: duckdb.DuckDBPyConnection, settings: ResolveSettings) -> int:
     """Create `candidate` (record_no_l < record_no_r): the pairs worth comparing; returns their number.
 
-    Pairs share a key: registration number, name, name start with country, a rare word of the name, street with house number,
-    postal code with first letter, phone, mail domain, last night's code, or a steward's decision. A key shared by more
-    than `settings.max_block_size` records is no evidence and makes no pairs (registration numbers, equal names and last
-    night's codes pair every record with the first of the block instead, so that none is lost).
+    Pairs share a key: registration number, name, name start with country, a rare word of the name, street
+    with house number, postal code with first letter, phone, mail domain, last night's code, or a steward's
+    decision. A key shared by more than `settings.max_block_size` records is no evidence and makes no pairs
+    (registration numbers, equal names and last night's codes pair every record with the first of the block
+    instead, so that none is lost).
     """
     con.execute("""
         CREATE OR REPLACE TABLE block_key AS
@@ -207,19 +216,24 @@ def create_candidate_table(con: duckdb.DuckDBPyConnection, settings: ResolveSett
             SELECT record_no, token, count(*) OVER (PARTITION BY token) AS frequency FROM word
         ), rare AS (
             SELECT record_no, token FROM counted
-            QUALIFY row_number() OVER (PARTITION BY record_no ORDER BY frequency, length(token) DESC, token) <= 3
+            QUALIFY row_number() OVER (
+                PARTITION BY record_no ORDER BY frequency, length(token) DESC, token) <= 3
         ), keyed AS (
             SELECT record_no, 'registration' AS kind, reg_key AS key FROM record
             UNION ALL SELECT record_no, 'name', name_key FROM record
             UNION ALL SELECT record_no, 'name', trade_key FROM record
             UNION ALL SELECT record_no, 'root', root_key FROM record
             UNION ALL SELECT record_no, 'compact', name_compact FROM record
-            UNION ALL SELECT record_no, 'start', left(name_compact, 5) || '|' || coalesce(country, '') FROM record
-            UNION ALL SELECT record_no, 'end', right(name_compact, 6) || '|' || coalesce(country, '') FROM record
+            UNION ALL SELECT record_no, 'start', left(name_compact, 5) || '|' || coalesce(country, '')
+            FROM record
+            UNION ALL SELECT record_no, 'end', right(name_compact, 6) || '|' || coalesce(country, '')
+            FROM record
             UNION ALL SELECT record_no, 'word', token FROM rare WHERE length(token) >= 2
-            UNION ALL SELECT record_no, 'address', address_key || '|' || coalesce(postal, city, '') FROM record
+            UNION ALL SELECT record_no, 'address', address_key || '|' || coalesce(postal, city, '')
+            FROM record
             UNION ALL SELECT record_no, 'number', address_number || '|' || coalesce(postal, city) FROM record
-            UNION ALL SELECT record_no, 'postal', postal || '|' || coalesce(left(name_compact, 2), '') FROM record
+            UNION ALL SELECT record_no, 'postal', postal || '|' || coalesce(left(name_compact, 2), '')
+            FROM record
             UNION ALL SELECT record_no, 'phone', phone FROM record
             UNION ALL SELECT record_no, 'mail', email_domain FROM record
             UNION ALL SELECT record_no, 'code', prior_code FROM record_prior
@@ -241,7 +255,8 @@ def create_candidate_table(con: duckdb.DuckDBPyConnection, settings: ResolveSett
         FROM bounded l JOIN bounded r ON l.kind = r.kind AND l.key = r.key AND l.record_no < r.record_no
         UNION
         SELECT first_no, record_no FROM sized
-        WHERE size > {settings.max_block_size} AND kind IN ('registration', 'name', 'code') AND record_no > first_no
+        WHERE size > {settings.max_block_size} AND kind IN ('registration', 'name', 'code')
+            AND record_no > first_no
         UNION
         SELECT record_no_l, record_no_r FROM steward
     """)
@@ -251,9 +266,10 @@ def create_candidate_table(con: duckdb.DuckDBPyConnection, settings: ResolveSett
 def create_pair_table(con: duckdb.DuckDBPyConnection, settings: ResolveSettings, seed: int) -> LinkModel:
     """Score every row of `candidate` with Splink into `pair`; returns the model that was used.
 
-    `pair`: record_no_l, record_no_r, match_probability (six decimals, so that summation order cannot show), and
-    one integer level per comparison (`name_level`, `place_level`, `phone_level`, `email_domain_level`; -1 = not judged).
-    `con` must be a connection of its own whose current catalog may be filled with Splink's tables.
+    `pair`: record_no_l, record_no_r, match_probability (six decimals, so that summation order cannot show),
+    and one integer level per comparison (`name_level`, `place_level`, `phone_level`, `email_domain_level`;
+    -1 = not judged). `con` must be a connection of its own whose current catalog may be filled with
+    Splink's tables.
     """
     from splink import DuckDBAPI, Linker
 
@@ -261,18 +277,23 @@ def create_pair_table(con: duckdb.DuckDBPyConnection, settings: ResolveSettings,
     logging.getLogger("splink").setLevel(logging.ERROR)
     compared = ", ".join(COMPARED_COLUMNS)
     con.execute(
-        f"CREATE OR REPLACE TABLE splink_input AS SELECT record_no AS unique_id, {compared}, reg_key FROM record ORDER BY 1"
+        f"CREATE OR REPLACE TABLE splink_input AS SELECT record_no AS unique_id, {compared}, reg_key"
+        " FROM record ORDER BY 1"
     )
     con.execute("""
         CREATE OR REPLACE TABLE splink_pair AS
-        SELECT record_no_l AS join_key_l, record_no_r AS join_key_r, '0' AS match_key FROM candidate ORDER BY 1, 2
+        SELECT record_no_l AS join_key_l, record_no_r AS join_key_r, '0' AS match_key
+        FROM candidate ORDER BY 1, 2
     """)
     model = _train(con, settings, seed)
     api = DuckDBAPI(con)
     linker = Linker(
         api.register("splink_input", table_name="splink_scored"),
-        _splink_settings(model.levels, model.probability_two_records_match),
+        _splink_settings(
+            model.levels, model.probability_two_records_match, use_frequencies=model.origin == "trained"
+        ),
         log_level=None,
+        validate_settings=False,
     )
     linker.table_management.register_blocked_pairs_for_predict(
         api.register("splink_pair", table_name="splink_candidates")
@@ -281,7 +302,8 @@ def create_pair_table(con: duckdb.DuckDBPyConnection, settings: ResolveSettings,
     levels = ", ".join(f"gamma_{c.name}::INTEGER AS {c.name}_level" for c in COMPARISONS)
     con.execute(f"""
         CREATE OR REPLACE TABLE pair AS
-        SELECT least(unique_id_l, unique_id_r) AS record_no_l, greatest(unique_id_l, unique_id_r) AS record_no_r,
+        SELECT least(unique_id_l, unique_id_r) AS record_no_l,
+            greatest(unique_id_l, unique_id_r) AS record_no_r,
             round(match_probability, 6) AS match_probability, {levels}
         FROM {scored.physical_name} ORDER BY 1, 2
     """)
@@ -293,8 +315,8 @@ def create_pair_table(con: duckdb.DuckDBPyConnection, settings: ResolveSettings,
 class LinkModel:
     """The weights a night's links were judged by.
 
-    `origin` is 'trained' or 'default', `reason` says why. `levels` maps (comparison, label) to (m, u, origin of the
-    two), the order of COMPARISONS.
+    `origin` is 'trained' or 'default', `reason` says why. `levels` maps (comparison, label) to (m, u,
+    origin of the two), the order of COMPARISONS.
     """
 
     origin: str
@@ -321,10 +343,12 @@ def _train(con: duckdb.DuckDBPyConnection, settings: ResolveSettings, seed: int)
         SELECT count(*) FROM candidate
         JOIN record l ON l.record_no = record_no_l JOIN record r ON r.record_no = record_no_r
         WHERE l.reg_key = r.reg_key
-            OR (l.name_key = r.name_key AND (l.postal = r.postal OR l.phone = r.phone OR l.email_domain = r.email_domain))
+            OR (l.name_key = r.name_key
+                AND (l.postal = r.postal OR l.phone = r.phone OR l.email_domain = r.email_domain))
         """,
     )
-    # Sure pairs are about the share `recall_of_sure_pairs` of all true ones; the prior is what is left between them.
+    # Sure pairs are about the share `recall_of_sure_pairs` of all true ones; the prior is what is left
+    # between them.
     possible = max(records * (records - 1) / 2, 1.0)
     prior = min(max(sure_pairs / settings.recall_of_sure_pairs, 1.0) / possible, 0.05)
     if records < settings.min_records_to_train:
@@ -343,8 +367,9 @@ def _train(con: duckdb.DuckDBPyConnection, settings: ResolveSettings, seed: int)
     api = DuckDBAPI(con)
     linker = Linker(
         api.register("splink_input", table_name="splink_training"),
-        _splink_settings(default_levels(), prior),
+        _splink_settings(default_levels(), prior, use_frequencies=True),
         log_level=None,
+        validate_settings=False,
     )
     linker.training.estimate_u_using_random_sampling(
         max_pairs=settings.max_training_pairs, seed=seed, min_count_per_level=None, num_chunks=1
@@ -383,15 +408,20 @@ def _train(con: duckdb.DuckDBPyConnection, settings: ResolveSettings, seed: int)
 def _credible_levels(trained: dict[str, Any]) -> dict[tuple[str, str], tuple[float, float, str]]:
     """Trained weights where they make sense, written-down ones elsewhere.
 
-    Expectation maximisation finds *a* split of the pairs in two; that it is "match" and "other" must show in the
-    weights: per comparison the best level must speak for a match, the worst against it, or the defaults stand.
+    Expectation maximisation finds *a* split of the pairs in two; that it is "match" and "other" must show
+    in the weights: per comparison the best level must speak for a match, the worst against it, or the
+    defaults stand.
     """
     levels = default_levels()
     for comparison, learned in zip(COMPARISONS, trained["comparisons"], strict=True):
         found = [level for level in learned["comparison_levels"] if not level.get("is_null_level")]
         # Splink returns the starting weight of a level that neither sample showed.
-        new_m = [fit.get("m_probability") != level.m for level, fit in zip(comparison.levels, found, strict=True)]
-        new_u = [fit.get("u_probability") != level.u for level, fit in zip(comparison.levels, found, strict=True)]
+        new_m = [
+            fit.get("m_probability") != level.m for level, fit in zip(comparison.levels, found, strict=True)
+        ]
+        new_u = [
+            fit.get("u_probability") != level.u for level, fit in zip(comparison.levels, found, strict=True)
+        ]
         if not any(new_m) or not any(new_u):
             continue
         # What no match showed is rare among matches, but not impossible.
@@ -401,13 +431,19 @@ def _credible_levels(trained: dict[str, Any]) -> dict[tuple[str, str], tuple[flo
         m = [max(value / sum(m), 1e-4) for value in m]
         u = [max(value / sum(u), 1e-7) for value in u]
         if m[0] > 2 * u[0] and m[-1] < u[-1]:
-            for level, m_level, u_level, seen_m, seen_u in zip(comparison.levels, m, u, new_m, new_u, strict=True):
+            for level, m_level, u_level, seen_m, seen_u in zip(
+                comparison.levels, m, u, new_m, new_u, strict=True
+            ):
                 origin = "trained" if seen_m and seen_u else "trained, level unseen"
                 levels[comparison.name, level.label] = (_significant(m_level), _significant(u_level), origin)
     return levels
 
 
-def _splink_settings(levels: dict[tuple[str, str], tuple[float, float, str]], prior: float) -> Any:
+def _splink_settings(
+    levels: dict[tuple[str, str], tuple[float, float, str]], prior: float, *, use_frequencies: bool
+) -> Any:
+    # Among few records every name is frequent: how rare a name is, is told only by data that suffice to
+    # train on.
     from splink import SettingsCreator
     from splink.internals.comparison_library import CustomComparison
 
@@ -424,7 +460,7 @@ def _splink_settings(levels: dict[tuple[str, str], tuple[float, float, str]], pr
                 "m_probability": m,
                 "u_probability": u,
             }
-            if position == 0 and comparison.frequency_column is not None:
+            if position == 0 and use_frequencies and comparison.frequency_column is not None:
                 entry |= {"tf_adjustment_column": comparison.frequency_column, "tf_adjustment_weight": 1.0}
             described.append(entry)
         comparisons.append(CustomComparison(output_column_name=comparison.name, comparison_levels=described))
@@ -442,7 +478,7 @@ def _splink_settings(levels: dict[tuple[str, str], tuple[float, float, str]], pr
 
 
 def _significant(value: float) -> float:
-    """Six significant digits: enough for any decision, too few to show the order in which threads added up."""
+    """Six significant digits: enough for any decision, too few to show in which order threads added up."""
     return float(f"{value:.6g}")
 
 

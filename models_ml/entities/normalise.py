@@ -1,4 +1,4 @@
-"""From customer rows as delivered to one comparable record each: names, places, numbers in a single spelling."""
+"""From customer rows as delivered to one comparable record each: names, places, numbers in one spelling."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ INPUT_COLUMNS = (
 def install_name_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Create the text macros in the connection's current schema.
 
-    `fold_text(s)`: width, case, accents and alphabet folded; `name_words(s)`: letters and digits, single spaces;
-    `is_cjk(s)`; `name_core(w)`: words without legal forms; `name_root(core)`: also without generic words;
-    `name_tokens(core)`: distinct words in order (for Chinese, Japanese, Korean: pairs of neighbouring characters).
+    `fold_text(s)`: width, case, accents and alphabet folded; `name_words(s)`: letters and digits, single
+    spaces; `is_cjk(s)`; `name_core(w)`: words without legal forms; `name_root(core)`: also without generic
+    words; `name_tokens(core)`: distinct words in order (for Chinese, Japanese, Korean: pairs of
+    neighbouring characters).
     """
-    fold = f"strip_accents(lower(nfc_normalize(translate(s, '{_quoted(words.FULL_WIDTH)}', '{_quoted(words.HALF_WIDTH)}'))))"
+    half_width = f"translate(s, '{_quoted(words.FULL_WIDTH)}', '{_quoted(words.HALF_WIDTH)}')"
+    fold = f"strip_accents(lower(nfc_normalize({half_width})))"
     for sequence, replacement in words.LETTER_SEQUENCES:
         fold = f"replace({fold}, '{sequence}', '{replacement}')"
     trailing = _alternation(words.TRAILING_LEGAL_FORMS)
@@ -49,7 +51,8 @@ def install_name_macros(con: duckdb.DuckDBPyConnection) -> None:
         f"""fold_text(s) AS CASE WHEN strlen(s) = length(s) THEN lower(s)
             ELSE translate({fold}, '{words.LETTER_FROM}{words.LETTER_DROPPED}', '{words.LETTER_TO}') END""",
         # "S.A." and "A/S" lose their marks before other punctuation turns into spaces.
-        r"""name_words(s) AS nullif(trim(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
+        r"""name_words(s) AS
+            nullif(trim(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
             regexp_replace(fold_text(s), '[''’‘`´"]', '', 'g'), '\bp/l\b', 'pty ltd', 'g'),
             '\b([a-z])/([a-z])\b', '\1\2', 'g'), '[&+]', ' and ', 'g'), '\b([a-z])\.', '\1', 'g'),
             '[^\pL\pN]+', ' ', 'g')), '')""",
@@ -58,13 +61,15 @@ def install_name_macros(con: duckdb.DuckDBPyConnection) -> None:
         f"""latin_core(w) AS coalesce(nullif(trim(regexp_replace(
             regexp_replace(regexp_replace(' ' || w, ' [a-z]{{1,3}}[0-9]{{3,}}(?: [0-9]{{2,}})?$', ''),
                 '^(?: (?:{leading}))+ ', ' '), '(?: (?:{trailing}))+$', '')), ''), w)""",
-        # A Chinese form may stand before a closing place ("...公司上海"), which is left alone: only ends are cut.
+        # A Chinese form may stand before a closing place ("...公司上海"), which is left alone: only ends
+        # are cut.
         f"""cjk_core(w) AS coalesce(nullif(regexp_replace(regexp_replace(replace(w, ' ', ''),
             '^(?:{cjk_forms})', ''), '(?:{cjk_forms})+$', ''), ''), replace(w, ' ', ''))""",
         "name_core(w) AS CASE WHEN is_cjk(w) THEN cjk_core(w) ELSE latin_core(w) END",
         f"""name_root(core) AS CASE WHEN is_cjk(core)
             THEN coalesce(nullif(regexp_replace(core, '(?:{cjk_generic})+$', ''), ''), core)
-            ELSE coalesce(nullif(trim(regexp_replace(' ' || core, '(?: (?:{generic}))+$', '')), ''), core) END""",
+            ELSE coalesce(nullif(trim(regexp_replace(' ' || core, '(?: (?:{generic}))+$', '')), ''), core)
+                END""",
         f"""name_initials(core) AS array_to_string(list_transform(list_filter(string_split(core, ' '),
             lambda t: t NOT IN ({stop})), lambda t: left(t, 1)), '')""",
         f"""latin_tokens(core) AS list_sort(list_distinct(list_filter(list_transform(string_split(core, ' '),
@@ -85,14 +90,17 @@ def create_name_table(con: duckdb.DuckDBPyConnection, source_sql: str, target: s
     Columns: raw_name, name_core, name_key (words sorted), name_compact (no spaces), name_tokens VARCHAR[],
     root_key (generic words removed), name_digits, name_initials (of several words), is_cjk.
     """
-    # A table for each step: as one query, the engine would work out a step again wherever the next one reads it.
+    # A table for each step: as one query, the engine would work out a step again wherever the next one
+    # reads it.
     steps = (
         f"""worded AS SELECT raw_name, name_words(raw_name) AS w
             FROM (SELECT DISTINCT raw_name FROM ({source_sql}) WHERE raw_name IS NOT NULL)""",
         "scripted AS SELECT raw_name, w, is_cjk(w) AS is_cjk FROM worded WHERE w IS NOT NULL",
-        "cored AS SELECT raw_name, is_cjk, CASE WHEN is_cjk THEN cjk_core(w) ELSE latin_core(w) END AS name_core FROM scripted",
+        "cored AS SELECT raw_name, is_cjk,"
+        " CASE WHEN is_cjk THEN cjk_core(w) ELSE latin_core(w) END AS name_core FROM scripted",
         "rooted AS SELECT *, name_root(name_core) AS root FROM cored",
-        "tokenised AS SELECT *, name_tokens(name_core) AS name_tokens, name_tokens(root) AS root_tokens FROM rooted",
+        "tokenised AS SELECT *, name_tokens(name_core) AS name_tokens, name_tokens(root) AS root_tokens"
+        " FROM rooted",
     )
     for step in steps:
         con.execute(f"CREATE OR REPLACE TEMP TABLE {step}")
@@ -103,7 +111,8 @@ def create_name_table(con: duckdb.DuckDBPyConnection, source_sql: str, target: s
             replace(name_core, ' ', '') AS name_compact,
             CASE WHEN is_cjk THEN root ELSE array_to_string(root_tokens, ' ') END AS root_key,
             regexp_replace(name_core, '[^0-9]+', '', 'g') AS name_digits,
-            CASE WHEN NOT is_cjk AND contains(name_core, ' ') THEN name_initials(name_core) END AS name_initials
+            CASE WHEN NOT is_cjk AND contains(name_core, ' ') THEN name_initials(name_core) END
+                AS name_initials
         FROM tokenised
     """)
 
@@ -111,8 +120,8 @@ def create_name_table(con: duckdb.DuckDBPyConnection, source_sql: str, target: s
 def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: str) -> None:
     """Create `target`: one comparable row per row of `customers` (columns INPUT_COLUMNS, all VARCHAR).
 
-    `record_no` numbers the rows from 1 in order of (source_system, customer_id). NULL means "nothing to compare":
-    an invalid registration number, a free-mail domain, a phone number of fewer than seven digits.
+    `record_no` numbers the rows from 1 in order of (source_system, customer_id). NULL means "nothing to
+    compare": an invalid registration number, a free-mail domain, a phone number of fewer than seven digits.
     """
     install_macros(con)
     install_name_macros(con)
@@ -130,16 +139,20 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
             if long in {"strasse", "platz"}
             else f"replace({street}, ' {long} ', ' {short} ')"
         )
+    half_width_phone = f"translate(phone, '{_quoted(words.FULL_WIDTH)}', '{_quoted(words.HALF_WIDTH)}')"
     free_mail = ", ".join(f"'{domain}'" for domain in words.FREE_MAIL_DOMAINS)
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE address_worded AS
-        SELECT address, trim({street}) AS w FROM (SELECT DISTINCT address FROM {customers} WHERE address IS NOT NULL)
+        SELECT address, trim({street}) AS w
+        FROM (SELECT DISTINCT address FROM {customers} WHERE address IS NOT NULL)
     """)
     con.execute("""
         CREATE OR REPLACE TABLE address_form AS
         WITH split AS (
-            SELECT address, is_cjk(w) AS is_cjk, w, list_sort(list_distinct(regexp_extract_all(w, '[0-9]+'))) AS numbers,
-                list_sort(list_distinct(string_split(trim(regexp_replace(w, '[0-9]+', ' ', 'g')), ' '))) AS street_words
+            SELECT address, is_cjk(w) AS is_cjk, w,
+                list_sort(list_distinct(regexp_extract_all(w, '[0-9]+'))) AS numbers,
+                list_sort(list_distinct(string_split(trim(regexp_replace(w, '[0-9]+', ' ', 'g')), ' ')))
+                    AS street_words
             FROM address_worded WHERE w <> ''
         )
         SELECT address, nullif(array_to_string(numbers, ' '), '') AS address_number,
@@ -157,9 +170,10 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE cleaned AS
         SELECT *,
-            regexp_replace(regexp_replace(translate(phone, '{_quoted(words.FULL_WIDTH)}', '{_quoted(words.HALF_WIDTH)}'),
+            regexp_replace(regexp_replace({half_width_phone},
                 '(?i)\\s*(x|ext|extension|durchwahl)\\.?\\s*[0-9]+$', ''), '[^0-9]', '', 'g') AS phone_digits,
-            regexp_extract(lower(trim(email)), '@(?:www\\.|mail\\.)?([^@\\s]+\\.[a-z0-9-]{{2,}})$', 1) AS domain,
+            regexp_extract(lower(trim(email)), '@(?:www\\.|mail\\.)?([^@\\s]+\\.[a-z0-9-]{{2,}})$', 1)
+                AS domain,
             registration_digits(postal_code) AS postal_text,
             upper(trim(country)) AS land
         FROM {customers}
@@ -168,7 +182,8 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
         CREATE OR REPLACE TABLE {target} AS
         SELECT row_number() OVER (ORDER BY c.source_system, c.customer_id)::INTEGER AS record_no,
             c.source_system, c.customer_id, c.legal_name, c.parent_customer_id,
-            n.name_core, n.name_key, n.name_compact, n.name_tokens, n.root_key, n.name_digits, n.name_initials,
+            n.name_core, n.name_key, n.name_compact, n.name_tokens, n.root_key, n.name_digits,
+                n.name_initials,
             coalesce(n.is_cjk, false) AS is_cjk,
             CASE WHEN t.name_key <> n.name_key THEN t.name_key END AS trade_key,
             CASE WHEN t.name_key <> n.name_key AND NOT t.is_cjk THEN t.name_tokens END AS trade_tokens,
@@ -178,7 +193,8 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
             nullif(CASE WHEN c.land = 'US' THEN left(c.postal_text, 5) ELSE c.postal_text END, '') AS postal,
             a.address_number, a.address_street, a.address_key,
             -- The last eight digits are the same with and without country code and trunk zero.
-            CASE WHEN length(c.phone_digits) >= 7 AND length(replace(c.phone_digits, right(c.phone_digits, 1), '')) > 1
+            CASE WHEN length(c.phone_digits) >= 7
+                    AND length(replace(c.phone_digits, right(c.phone_digits, 1), '')) > 1
                  THEN right(c.phone_digits, 8) END AS phone,
             CASE WHEN c.domain <> '' AND c.domain NOT IN ({free_mail}) THEN c.domain END AS email_domain
         FROM cleaned c

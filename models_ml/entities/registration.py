@@ -24,20 +24,21 @@ _USCC_WEIGHTS = [pow(3, position, 31) for position in range(17)]
 
 # National formats of VAT numbers whose check digits are not computed here: form only.
 _VAT_FORMS = {
-    "AT": r"U\d{8}", "BE": r"[01]\d{9}", "BG": r"\d{9,10}", "CH": r"E?\d{9}", "CY": r"\d{8}[A-Z]", "CZ": r"\d{8,10}",
-    "DK": r"\d{8}", "EE": r"\d{9}", "ES": r"[A-Z0-9]\d{7}[A-Z0-9]", "FI": r"\d{8}", "GR": r"\d{9}", "EL": r"\d{9}",
-    "HR": r"\d{11}", "HU": r"\d{8}", "IE": r"\d[A-Z0-9]\d{5}[A-Z]{1,2}", "IT": r"\d{11}", "LT": r"\d{9}|\d{12}",
-    "LU": r"\d{8}", "LV": r"\d{11}", "MT": r"\d{8}", "NL": r"\d{9}B\d{2}", "NO": r"\d{9}", "PL": r"\d{10}",
-    "PT": r"\d{9}", "RO": r"\d{2,10}", "SE": r"\d{12}", "SI": r"\d{8}", "SK": r"\d{10}",
+    "AT": r"U\d{8}", "BE": r"[01]\d{9}", "BG": r"\d{9,10}", "CH": r"E?\d{9}", "CY": r"\d{8}[A-Z]",
+    "CZ": r"\d{8,10}", "DK": r"\d{8}", "EE": r"\d{9}", "ES": r"[A-Z0-9]\d{7}[A-Z0-9]", "FI": r"\d{8}",
+    "GR": r"\d{9}", "EL": r"\d{9}", "HR": r"\d{11}", "HU": r"\d{8}", "IE": r"\d[A-Z0-9]\d{5}[A-Z]{1,2}",
+    "IT": r"\d{11}", "LT": r"\d{9}|\d{12}", "LU": r"\d{8}", "LV": r"\d{11}", "MT": r"\d{8}",
+    "NL": r"\d{9}B\d{2}", "NO": r"\d{9}", "PL": r"\d{10}", "PT": r"\d{9}", "RO": r"\d{2,10}",
+    "SE": r"\d{12}", "SI": r"\d{8}", "SK": r"\d{10}",
 }  # fmt: skip
 
 
 def install_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Create the check-digit macros in the connection's current schema.
 
-    Macros: `uscc_is_valid(n)`, `lei_is_valid(n)`, `ein_is_valid(n)`, `vat_is_valid(n)` (n starts with the country),
-    `registration_digits(s)` (upper case letters and digits only), all of one VARCHAR, returning BOOLEAN or VARCHAR.
-    A NULL number gives NULL.
+    Macros: `uscc_is_valid(n)`, `lei_is_valid(n)`, `ein_is_valid(n)`, `vat_is_valid(n)` (n starts with the
+    country), `registration_digits(s)` (upper case letters and digits only), all of one VARCHAR, returning
+    BOOLEAN or VARCHAR. A NULL number gives NULL.
     """
     weights = ", ".join(map(str, _USCC_WEIGHTS))
     prefixes = ", ".join(f"'{prefix}'" for prefix in EIN_PREFIXES)
@@ -65,7 +66,8 @@ def install_macros(con: duckdb.DuckDBPyConnection) -> None:
                 strpos('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', substr(n, i, 1)) - 1)),
                 lambda acc, v: (acc * (CASE WHEN v > 9 THEN 100 ELSE 10 END) + v) % 97) = 1 END""",
         f"ein_is_valid(n) AS regexp_full_match(n, '[0-9]{{9}}') AND substr(n, 1, 2) IN ({prefixes})"
-        " AND n NOT IN ('123456789', '111111111', '222222222', '333333333', '444444444', '555555555', '666666666',"
+        " AND n NOT IN ('123456789', '111111111', '222222222', '333333333', '444444444', '555555555',"
+        " '666666666',"
         " '888888888', '999999999')",
         """vat_de_is_valid(d) AS CASE
             WHEN NOT regexp_full_match(d, '[1-9][0-9]{8}') THEN false
@@ -76,7 +78,8 @@ def install_macros(con: duckdb.DuckDBPyConnection) -> None:
         f"""siren_is_valid(d) AS CASE
             WHEN NOT regexp_full_match(d, '[0-9]{{9}}') OR d = '000000000' THEN false
             ELSE {luhn_sum} % 10 = 0 END""",
-        # French keys with letters belong to a newer scheme whose key is not published as a formula: the SIREN decides.
+        # French keys with letters belong to a newer scheme whose key is not published as a formula: the
+        # SIREN decides.
         """vat_fr_is_valid(d) AS CASE
             WHEN NOT regexp_full_match(d, '[0-9A-HJ-NP-Z]{2}[0-9]{9}') THEN false
             WHEN NOT siren_is_valid(substr(d, 3)) THEN false
@@ -87,12 +90,12 @@ def install_macros(con: duckdb.DuckDBPyConnection) -> None:
             WHEN NOT regexp_full_match(d, '[0-9]{9}([0-9]{3})?') OR substr(d, 1, 7) = '0000000' THEN false
             ELSE (list_sum(list_transform(range(1, 8), lambda i: CAST(substr(d, i, 1) AS INTEGER) * (9 - i)))
                 + CAST(substr(d, 8, 2) AS INTEGER)) % 97 IN (0, 42) END""",
-        f"""vat_is_valid(n) AS CASE substr(n, 1, 2)
+        f"""vat_is_valid(n) AS CASE WHEN n IS NOT NULL THEN CASE substr(n, 1, 2)
             WHEN 'DE' THEN vat_de_is_valid(substr(n, 3))
             WHEN 'FR' THEN vat_fr_is_valid(substr(n, 3))
             WHEN 'GB' THEN vat_gb_is_valid(substr(n, 3))
             {forms}
-            ELSE false END""",
+            ELSE false END END""",
         # Without a national rule: long enough to be a number, and not a filler such as 0000000 or 999999.
         """other_is_valid(n) AS length(n) BETWEEN 6 AND 20 AND regexp_matches(n, '[0-9]{4}')
             AND length(replace(n, substr(n, 1, 1), '')) >= 2 AND n NOT IN ('123456', '1234567', '12345678',
@@ -105,8 +108,8 @@ def install_macros(con: duckdb.DuckDBPyConnection) -> None:
 def create_registration_table(con: duckdb.DuckDBPyConnection, source: str, target: str) -> None:
     """Create `target`: one row per distinct (registration_no, registration_kind, country) of `source`.
 
-    Columns: the three inputs, `reg_kind` (USCC, LEI, EIN, VAT, OTHER), `reg_no` (canonical, VAT with its country),
-    `reg_is_valid`, `reg_key` (kind and number, NULL unless valid; OTHER with its country) and
+    Columns: the three inputs, `reg_kind` (USCC, LEI, EIN, VAT, OTHER), `reg_no` (canonical, VAT with its
+    country), `reg_is_valid`, `reg_key` (kind and number, NULL unless valid; OTHER with its country) and
     `reg_is_checked` (the kind has a check digit, so a slip of one digit cannot pass as another valid number).
     """
     con.execute(f"""
@@ -143,7 +146,8 @@ def create_registration_table(con: duckdb.DuckDBPyConnection, source: str, targe
         )
         SELECT registration_no, registration_kind, country, reg_kind, reg_no, reg_is_valid,
             CASE WHEN reg_is_valid THEN
-                reg_kind || CASE WHEN reg_kind = 'OTHER' THEN ':' || coalesce(land, '') ELSE '' END || ':' || reg_no
+                reg_kind || CASE WHEN reg_kind = 'OTHER' THEN ':' || coalesce(land, '') ELSE '' END
+                    || ':' || reg_no
             END AS reg_key,
             reg_kind IN ('USCC', 'LEI') OR (reg_kind = 'VAT' AND substr(reg_no, 1, 2) IN ('DE', 'FR', 'GB'))
                 AS reg_is_checked

@@ -1,4 +1,4 @@
-"""One night of customer resolution: records in, stable customer codes, aliases, splits, reviews and groups out."""
+"""One night of customer resolution: records in; codes, aliases, splits, reviews and groups out."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 _SCRATCH = "entity_scratch"
 
-# State that outlives the night. `customer_code` remembers for good which source record a number was first issued to,
-# so that no number ever means another company, whichever night is run again.
+# State that outlives the night. `customer_code` remembers for good which source record a number was first
+# issued to, so that no number ever means another company, whichever night is run again.
 _STATE_TABLES = (
     "core.customer_code (customer_code VARCHAR, source_system VARCHAR, customer_id VARCHAR, issued_on DATE)",
-    "core.xref_history (source_system VARCHAR, customer_id VARCHAR, customer_code VARCHAR, match_rule VARCHAR,"
-    " valid_from DATE, valid_to DATE)",
+    "core.xref_history (source_system VARCHAR, customer_id VARCHAR, customer_code VARCHAR,"
+    " match_rule VARCHAR, valid_from DATE, valid_to DATE)",
     "core.customer_split (customer_code VARCHAR, new_customer_code VARCHAR, source_system VARCHAR,"
     " customer_id VARCHAR, split_on DATE, reason VARCHAR)",
-    "core.match_parameter (as_of_date DATE, comparison VARCHAR, level_rank INTEGER, level VARCHAR, m_probability DOUBLE,"
-    " u_probability DOUBLE, origin VARCHAR)",
+    "core.match_parameter (as_of_date DATE, comparison VARCHAR, level_rank INTEGER, level VARCHAR,"
+    " m_probability DOUBLE, u_probability DOUBLE, origin VARCHAR)",
 )
 
 
@@ -57,24 +57,28 @@ def resolve(
 
     Parameters
     ----------
-    con: open connection without a transaction in progress. All tables are written in one transaction at the end;
-        a failure before it leaves the database as it was. Intermediate tables live in an in-memory catalog.
-    customers: relation with one row per (source_system, customer_id) and the columns of `INPUT_COLUMNS`, text.
-    as_of: the night. What this or a later night wrote before is taken back first, so a night can be run again and
-        an earlier night can be run after a later one; numbers issued meanwhile stay with their records.
-    decisions: steward's rows (source_system_l, customer_id_l, source_system_r, customer_id_r, decision 'same' or
-        'different', decided_by, decided_on, reason). Those decided after `as_of` are not known yet; of several on
-        one pair the latest stands. They win over every other evidence.
+    con: open connection without a transaction in progress. All tables are written in one transaction at
+        the end; a failure before it leaves the database as it was. Intermediate tables live in an
+        in-memory catalog.
+    customers: relation with one row per (source_system, customer_id) and the columns of `INPUT_COLUMNS`.
+    as_of: the night. What this or a later night wrote before is taken back first, so a night can be run
+        again and an earlier night can be run after a later one; numbers issued meanwhile stay with their
+        records.
+    decisions: steward's rows (source_system_l, customer_id_l, source_system_r, customer_id_r, decision
+        'same' or 'different', decided_by, decided_on, reason). Those decided after `as_of` are not known
+        yet; of several on one pair the latest stands. They win over every other evidence.
     seed: of the sample the weights are estimated from.
 
     Writes (schema core)
     --------------------
     customer_xref(source_system, customer_id, customer_code, match_probability, match_rule, first_seen_on)
-    customer_alias(customer_code, alias_code, since), customer_group(customer_code, group_code),
+    customer_alias(customer_code, alias_code, since)
+    customer_group(customer_code, group_code)
     match_candidate(source_system_l, customer_id_l, name_l, source_system_r, customer_id_r, name_r,
-    match_probability, rule, status), customer_split(customer_code, new_customer_code, source_system, customer_id,
-    split_on, reason), match_parameter(as_of_date, comparison, level_rank, level, m_probability, u_probability, origin), and the
-    state customer_code and xref_history.
+        match_probability, rule, status)
+    customer_split(customer_code, new_customer_code, source_system, customer_id, split_on, reason)
+    match_parameter(as_of_date, comparison, level_rank, level, m_probability, u_probability, origin)
+    and the state customer_code and xref_history.
 
     Raises
     ------
@@ -171,7 +175,7 @@ Key = tuple[str, str]
 
 
 def _checked_decisions(rows: Sequence[dict[str, Any]], as_of: datetime.date) -> dict[tuple[Key, Key], str]:
-    """The decisions in force on `as_of`, by unordered pair of (source_system, customer_id); raises DecisionError."""
+    """The decisions in force on `as_of`, by pair of (source_system, customer_id); raises DecisionError."""
     problems: list[str] = []
     latest: dict[tuple[Key, Key], tuple[datetime.date, str]] = {}
     for number, row in enumerate(rows, start=1):
@@ -198,7 +202,7 @@ def _checked_decisions(rows: Sequence[dict[str, Any]], as_of: datetime.date) -> 
         known = latest.get(pair)
         if known is not None and known[0] == day and known[1] != decision:
             problems.append(
-                f"row {number}: {_spelt(pair)} is decided same and different on {day}; keep one of the two rows"
+                f"row {number}: {_spelt(pair)} is decided same and different on {day}; keep one row"
             )
             continue
         if known is None or known[0] <= day:
@@ -229,7 +233,7 @@ def _contradictions(decisions: dict[tuple[Key, Key], str]) -> list[str]:
         if pair[1] in reached:
             found.append(
                 f"{_spelt(pair)} is decided different, yet other rows call them the same as "
-                f"{', '.join(' '.join(key) for key in sorted(reached - set(pair)))}; withdraw one of these rows"
+                f"{', '.join(' '.join(key) for key in sorted(reached - set(pair)))}; withdraw one row"
             )
     return found
 
@@ -239,7 +243,7 @@ def _spelt(pair: tuple[Key, Key]) -> str:
 
 
 def _load_decisions(work: duckdb.DuckDBPyConnection, decisions: dict[tuple[Key, Key], str]) -> int:
-    """Create `steward` (record_no_l < record_no_r, decision); returns the decisions whose records both exist."""
+    """Create `steward` (record_no_l < record_no_r, decision); returns how many have both records."""
     work.execute("CREATE TABLE stated (sl VARCHAR, cl VARCHAR, sr VARCHAR, cr VARCHAR, decision VARCHAR)")
     if decisions:
         work.executemany(
@@ -248,7 +252,8 @@ def _load_decisions(work: duckdb.DuckDBPyConnection, decisions: dict[tuple[Key, 
         )
     work.execute("""
         CREATE TABLE steward AS
-        SELECT least(l.record_no, r.record_no) AS record_no_l, greatest(l.record_no, r.record_no) AS record_no_r, decision
+        SELECT least(l.record_no, r.record_no) AS record_no_l,
+            greatest(l.record_no, r.record_no) AS record_no_r, decision
         FROM stated JOIN record l ON l.source_system = sl AND l.customer_id = cl
         JOIN record r ON r.source_system = sr AND r.customer_id = cr ORDER BY 1, 2
     """)
@@ -258,7 +263,7 @@ def _load_decisions(work: duckdb.DuckDBPyConnection, decisions: dict[tuple[Key, 
 def _load_prior(
     con: duckdb.DuckDBPyConnection, work: duckdb.DuckDBPyConnection, as_of: datetime.date
 ) -> None:
-    """Create `record_prior` (what each record carried before this night) and `register` (all numbers ever issued)."""
+    """Create `record_prior` (what each record carried before) and `register` (all numbers ever issued)."""
     con.execute(f"""
         CREATE TABLE {_SCRATCH}.main.prior_state AS
         SELECT source_system, customer_id, customer_code AS prior_code, match_rule AS prior_rule,
@@ -274,21 +279,24 @@ def _load_prior(
     """)
     work.execute("""
         CREATE TABLE register AS
-        SELECT i.customer_code, CAST(substr(i.customer_code, 2) AS BIGINT) AS code_no, r.record_no, i.issued_on
+        SELECT i.customer_code, CAST(substr(i.customer_code, 2) AS BIGINT) AS code_no,
+            r.record_no, i.issued_on
         FROM issued i LEFT JOIN record r USING (source_system, customer_id)
     """)
 
 
 def _create_empty_pairs(work: duckdb.DuckDBPyConnection) -> None:
     work.execute("""
-        CREATE TABLE pair (record_no_l INTEGER, record_no_r INTEGER, match_probability DOUBLE, name_level INTEGER,
+        CREATE TABLE pair (record_no_l INTEGER, record_no_r INTEGER, match_probability DOUBLE,
+            name_level INTEGER,
             place_level INTEGER, phone_level INTEGER, email_domain_level INTEGER)
     """)
 
 
 def _load_parameters(work: duckdb.DuckDBPyConnection, model: LinkModel, as_of: datetime.date) -> None:
     work.execute("""
-        CREATE TABLE parameter (as_of_date DATE, comparison VARCHAR, level_rank INTEGER, level VARCHAR, m_probability DOUBLE,
+        CREATE TABLE parameter (as_of_date DATE, comparison VARCHAR, level_rank INTEGER, level VARCHAR,
+            m_probability DOUBLE,
             u_probability DOUBLE, origin VARCHAR)
     """)
     rows: list[tuple[Any, ...]] = [
@@ -310,7 +318,7 @@ def _load_parameters(work: duckdb.DuckDBPyConnection, model: LinkModel, as_of: d
 
 
 def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
-    """Take back what this or a later night wrote, then write tonight's state; runs inside the caller's transaction."""
+    """Take back what this or a later night wrote, then write tonight's; runs in the caller's transaction."""
     day = f"DATE '{as_of.isoformat()}'"
     scratch = f"{_SCRATCH}.main"
     con.execute(f"DELETE FROM core.xref_history WHERE valid_from >= {day}")
@@ -331,13 +339,17 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
             JOIN {scratch}.cluster r ON r.record_no = j.record_no_r AND r.cluster_no = l.cluster_no
             WHERE j.verdict IN ('accepted', 'steward_same')
         ), best AS (
-            SELECT record_no, CASE WHEN rule = 'steward_same' THEN 'steward' ELSE rule END AS match_rule, match_probability
+            SELECT record_no, CASE WHEN rule = 'steward_same' THEN 'steward' ELSE rule END AS match_rule,
+                match_probability
             FROM link QUALIFY row_number() OVER (
                 PARTITION BY record_no ORDER BY strength DESC, match_probability DESC, rule) = 1
         )
-        SELECT r.source_system, r.customer_id, a.customer_code, coalesce(b.match_probability, 1.0) AS match_probability,
-            coalesce(b.match_rule, 'single_record') AS match_rule, coalesce(f.first_seen_on, {day}) AS first_seen_on
-        FROM {scratch}.record r JOIN {scratch}.assignment a USING (record_no) LEFT JOIN best b USING (record_no)
+        SELECT r.source_system, r.customer_id, a.customer_code,
+            coalesce(b.match_probability, 1.0) AS match_probability,
+            coalesce(b.match_rule, 'single_record') AS match_rule,
+            coalesce(f.first_seen_on, {day}) AS first_seen_on
+        FROM {scratch}.record r JOIN {scratch}.assignment a USING (record_no)
+            LEFT JOIN best b USING (record_no)
         LEFT JOIN (SELECT source_system, customer_id, min(valid_from) AS first_seen_on FROM core.xref_history
             GROUP BY ALL) f USING (source_system, customer_id)
         ORDER BY r.source_system, r.customer_id
@@ -347,7 +359,8 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
         WITH moved AS (
             SELECT p.prior_code, x.customer_code, r.record_no, r.source_system, r.customer_id
             FROM {scratch}.record_prior p JOIN {scratch}.record r USING (record_no)
-            JOIN {scratch}.assignment x USING (record_no) WHERE p.is_active AND p.prior_code <> x.customer_code
+            JOIN {scratch}.assignment x USING (record_no)
+                WHERE p.is_active AND p.prior_code <> x.customer_code
         ), part AS (
             SELECT p.prior_code, x.customer_code, count(*) AS records, min(record_no) AS first_no
             FROM {scratch}.record_prior p JOIN {scratch}.assignment x USING (record_no) WHERE p.is_active
@@ -386,7 +399,8 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
             FROM core.customer_code i WHERE i.issued_on <= {day}
             AND NOT EXISTS (FROM core.customer_xref x WHERE x.customer_code = i.customer_code)
         ), heir AS (
-            -- The record the number was issued to shows who answers to it now; where it is gone, its last companions do.
+            -- The record the number was issued to shows who answers to it now; where it is gone, its last
+            -- companions do.
             SELECT alias_code, x.customer_code, 0 AS choice, x.source_system, x.customer_id
             FROM retired JOIN core.customer_xref x USING (source_system, customer_id)
             UNION ALL
@@ -398,7 +412,8 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
                 PARTITION BY alias_code ORDER BY choice, source_system, customer_id) = 1
         )
         SELECT c.customer_code, c.alias_code,
-            coalesce((SELECT max(valid_to) FROM core.xref_history h WHERE h.customer_code = c.alias_code), {day}) AS since
+            coalesce((SELECT max(valid_to) FROM core.xref_history h WHERE h.customer_code = c.alias_code),
+                {day}) AS since
         FROM chosen c ORDER BY c.customer_code, c.alias_code
     """)
     con.execute(f"""

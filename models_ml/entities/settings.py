@@ -11,14 +11,15 @@ class ResolveSettings:
 
     merge_probability: pairs at or above are one customer.
     review_probability: pairs at or above, below merging, are shown to a steward.
-    keep_probability: pairs linked last night stay linked at or above; without it, a pair near the threshold would
-        change its code back and forth as the model is retrained.
-    same_system_probability: two numbers of one source system need this and two agreeing identifiers (address,
-        phone, mail domain), for the source itself says that they are two.
-    registration_probability: what an equal, valid registration number is worth, where names do not contradict.
+    keep_probability: pairs linked last night stay linked at or above; without it, a pair near the
+        threshold would change its code back and forth as the model is retrained.
+    same_system_probability: two numbers of one source system need this and two agreeing identifiers
+        (address, phone, mail domain), for the source itself says that they are two.
+    registration_probability: what an equal, valid registration number is worth at least, where names do
+        not contradict.
     min_records_to_train, min_pairs_to_train: below, written-down weights are used.
     max_training_pairs: pairs sampled to estimate weights.
-    recall_of_sure_pairs: share of true pairs that share a registration number, or name and one identifier.
+    recall_of_sure_pairs: share of true pairs that share a registration number, or name and an identifier.
     max_block_size: a key shared by more records makes no candidate pairs.
     """
 
@@ -89,4 +90,4 @@ class ResolveOutcome:
 
 
 class DecisionError(ValueError):
-    """Steward decisions that are ill-formed or contradict one another; the text names every row and the remedy."""
+    """Steward decisions that are ill-formed or contradict one another; the text names rows and remedy."""
