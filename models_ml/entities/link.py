@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from models_ml.entities.normalise import create_name_table, install_name_macros
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -34,10 +36,6 @@ class Comparison:
     levels: tuple[Level, ...]
     # Agreement on a rare value of this column weighs more than on a common one (best level only).
     frequency_column: str | None = None
-
-    @property
-    def best(self) -> int:
-        return len(self.levels) - 1
 
 
 # Splink numbers levels from 0 (worst) upwards; the two constants name the levels the decision rules speak of.
@@ -190,13 +188,38 @@ def install_pair_macros(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"CREATE OR REPLACE MACRO {statement}")
 
 
-def level_sql(comparison: Comparison) -> str:
-    """SQL giving the level of agreement of `comparison` as an integer, -1 where it cannot be judged."""
-    branches = "".join(
-        f" WHEN {level.condition} THEN {comparison.best - position}"
-        for position, level in enumerate(comparison.levels[:-1])
+def create_name_level_table(con: duckdb.DuckDBPyConnection, pairs: str, target: str) -> None:
+    """Create `target`: `pairs` (name_l, name_r and any other column) with `name_level`.
+
+    `name_level` is the level of the name comparison (6 same words ... 0 different), -1 where the two scripts
+    cannot be compared, NULL where a name has no letter or digit.
+    """
+    install_name_macros(con)
+    install_pair_macros(con)
+    create_name_table(
+        con, f"SELECT name_l AS raw_name FROM {pairs} UNION ALL SELECT name_r FROM {pairs}", "name_form"
     )
-    return f"CASE WHEN {comparison.missing} THEN -1{branches} ELSE 0 END"
+    name = COMPARISONS[0]
+    branches = "".join(
+        f" WHEN {level.condition} THEN {len(name.levels) - 1 - rank}"
+        for rank, level in enumerate(name.levels[:-1])
+    )
+    columns = [column for column in COMPARED_COLUMNS if column.startswith(("name_", "root_", "is_"))]
+    sides = ", ".join(f"{side}.{column} AS {column}_{side}" for side in "lr" for column in columns)
+    no_trade = ", ".join(
+        f"NULL::{kind} AS trade_{column}_{side}"
+        for side in "lr"
+        for column, kind in (("key", "VARCHAR"), ("tokens", "VARCHAR[]"))
+    )
+    con.execute(f"""
+        CREATE OR REPLACE TABLE {target} AS
+        SELECT p.*, level AS name_level FROM {pairs} p LEFT JOIN (
+            SELECT raw_l, raw_r, CASE WHEN {name.missing} THEN -1{branches} ELSE 0 END AS level
+            FROM (SELECT d.*, {sides}, {no_trade}
+                FROM (SELECT DISTINCT name_l AS raw_l, name_r AS raw_r FROM {pairs}) d
+                JOIN name_form l ON l.raw_name = raw_l JOIN name_form r ON r.raw_name = raw_r)
+        ) ON raw_l = p.name_l AND raw_r = p.name_r
+    """)
 
 
 def create_candidate_table(con: duckdb.DuckDBPyConnection, settings: ResolveSettings) -> int:

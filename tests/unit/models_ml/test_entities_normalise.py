@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from models_ml.entities.link import create_name_level_table
 from models_ml.entities.normalise import INPUT_COLUMNS, create_record_table, install_name_macros
 
 
@@ -119,3 +120,30 @@ def test_invalid_registration_number_is_no_evidence():
     spoiled = _record({"registration_no": "91350100M000100Y44", "registration_kind": "USCC"})
     assert valid["reg_key"] == "USCC:91350100M000100Y43"
     assert spoiled["reg_key"] is None
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "level"),
+    [
+        ("Müller & Söhne GmbH", "SOHNE UND MULLER AG", 6),
+        ("Zhangjiagang Sheng Yuan Knitting Co.", "Zhangjiagang Shengyuan Knitting", 5),
+        ("Elsayaad Tricot Co", "Elsayaad Trioct Co", 4),
+        ("上海华新国际贸易发展有限公司", "上海华欣国际贸易发展有限公司", 4),
+        ("WAL-MAR systems", "WAL-MAR trust", 3),
+        ("Samsung Electro-Mechanics Philippines", "Samsung Electro-Mechanics", 2),
+        ("International Business Machines Corp.", "IBM", 1),
+        # One other word, or one other sign in a short Chinese name, is another company.
+        ("Guangzhou Xiye Baby Products Co., Ltd", "Guangzhou Potter Baby Products Co., Ltd", 1),
+        ("上海华新贸易有限公司", "上海明新贸易有限公司", 1),
+        ("Store 12 Alphaton", "Store 13 Alphaton", 1),
+        ("Nestlé S.A.", "Unilever PLC", 0),
+        ("华为技术有限公司", "Huawei Technologies", -1),
+        ("Nestlé S.A.", "!!!", None),
+    ],
+)
+def test_how_alike_two_names_are(left, right, level):
+    con = duckdb.connect()
+    con.execute("CREATE TABLE pair AS SELECT ? AS name_l, ? AS name_r", [left, right])
+    create_name_level_table(con, "pair", "level")
+    assert con.execute("SELECT name_level FROM level").fetchall() == [(level,)]
+    con.close()
