@@ -54,7 +54,7 @@ def _against_spread(change: float, spread: float) -> dict[str, float]:
     return {"days_beyond_terms_change": change, "days_beyond_terms_spread_12m": spread}
 
 
-BOUNDS = [
+BOUNDS: list[tuple[str, dict[str, Any], str, str | None]] = [
     # customer, features, rule, expected level
     ("rise_under", {"days_beyond_terms_change": 9.99}, "days_beyond_terms_rise", None),
     ("rise_amber", {"days_beyond_terms_change": 10}, "days_beyond_terms_rise", "amber"),
@@ -99,9 +99,8 @@ BOUNDS = [
 @pytest.fixture(scope="module")
 def signals(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
     facts = {customer: values for customer, values, _, _ in BOUNDS}
-    path = plant(
-        tmp_path_factory.mktemp("signals") / "signals.duckdb", _night_tables(AS_OF, facts), as_of=AS_OF
-    )
+    folder = tmp_path_factory.mktemp("signals")
+    path = plant(folder / "signals.duckdb", _night_tables(AS_OF, facts), policy=POLICY, as_of=AS_OF)
     run_dbt(path, select="warning_signal", as_of=AS_OF, command="run")
     rows = fetch(path, "select * from core.warning_signal")
     return {(row["customer_code"], row["rule_id"]): row for row in rows}
@@ -137,10 +136,7 @@ def test_nights_record_raising_clearing_and_nothing_between(tmp_path: Path) -> N
         "2026-10-04": 0.20,
         "2026-10-05": 0.10,
     }
-    first = next(iter(nights))
-    path = plant(
-        tmp_path / "nights.duckdb", _night_tables(first, {"C": {"overdue_share": nights[first]}}), as_of=first
-    )
+    path = plant(tmp_path / "nights.duckdb", {}, policy=POLICY, as_of="2026-10-01")
     for night, value in nights.items():
         replant(path, _night_tables(night, {"C": {"overdue_share": value}}))
         run_dbt(path, select="warning_signal", as_of=night, command="run")
@@ -153,9 +149,7 @@ def test_nights_record_raising_clearing_and_nothing_between(tmp_path: Path) -> N
 
     replant(path, _night_tables("2026-10-02", {"C": {"overdue_share": 0.60}}))
     run_dbt(path, select="warning_signal", as_of="2026-10-02", command="run")
-    assert recorded() == [("2026-10-01", "amber"), ("2026-10-02", "red")], (
-        "a night run again replaces later ones"
-    )
+    assert recorded() == [("2026-10-01", "amber"), ("2026-10-02", "red")], "later nights are replaced"
 
 
 def _signals(customer: str, *nights: tuple[int, str]) -> list[dict[str, Any]]:
@@ -225,9 +219,8 @@ EPISODES: dict[str, tuple[list[dict[str, Any]], list[tuple[int, int, str, str]]]
 def episodes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[int, int, str, str]]]:
     as_of = str(date(2026, 1, 1) + timedelta(days=100))
     planted = [row for rows, _ in EPISODES.values() for row in rows]
-    path = plant(
-        tmp_path_factory.mktemp("episodes") / "episodes.duckdb", {"core.warning_signal": planted}, as_of=as_of
-    )
+    folder = tmp_path_factory.mktemp("episodes")
+    path = plant(folder / "episodes.duckdb", {"core.warning_signal": planted}, policy=POLICY, as_of=as_of)
     # A later night must not be seen from here.
     with duckdb.connect(str(path)) as con:
         insert_rows(con, "core.warning_signal", _signals("resolved", (101, "red")))
