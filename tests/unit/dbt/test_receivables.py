@@ -79,6 +79,9 @@ CUSTOMERS = [
     customer("reversal"),
     customer("stated_reversal"),
     customer("late"),
+    customer("bounced"),
+    customer("moved", city="Lyon", _loaded_at="2024-06-01", _is_backfill=True),
+    customer("moved", city="Nice", _loaded_at="2024-06-20"),
     customer("euro"),
     customer("index"),
     customer("few"),
@@ -101,6 +104,9 @@ INVOICES = [
     invoice("I8", "stated_reversal", "2024-02-20", "2024-03-21", "800.00"),
     invoice("I9", "late", "2024-05-01", "2024-05-31", "400.00"),
     invoice("I10", "euro", "2024-05-10", "2024-06-09", "100.00", currency="EUR", legal_entity="DE"),
+    invoice("I11", "bounced", "2024-02-20", "2024-03-21", "50.00"),
+    invoice("M15", "cleared", "2024-03-01", "2024-03-01", "25.00", source_system="files",
+            document_type="credit_memo", cleared_date="2024-04-11", legal_entity="NL"),
     invoice("I12", "exposed", "2024-06-01", "2024-07-01", "600.00"),
     invoice("I13", "zero_limit", "2024-06-01", "2024-07-01", "10.00"),
     invoice("I14", "held", "2024-06-01", "2024-07-01", "77.00"),
@@ -120,6 +126,16 @@ PAYMENTS = [
     payment("P7", "reversal", "2024-03-20", "700.00", reversed_at="2024-05-02"),
     payment("P8", "stated_reversal", "2024-03-20", "800.00", reversed_at="2024-05-02"),
     payment("P9", "late", "2024-06-10", "400.00", _loaded_at="2024-06-25"),
+    payment("P11", "bounced", "2024-03-20", "50.00", _loaded_at="2024-06-01", _is_backfill=True),
+    payment(
+        "P11",
+        "bounced",
+        "2024-03-20",
+        "50.00",
+        _loaded_at="2024-06-12",
+        reversed_at="2024-06-05",
+        _source_file="payments_june.csv",
+    ),
     payment("P12", "exposed", "2024-06-20", "50.00"),
     payment("P-feb", "kpi", "2024-06-20", "500.00", legal_entity="KP"),
     payment("P-jan", "kpi", "2024-02-14", "880.00", legal_entity="KP"),
@@ -136,6 +152,7 @@ APPLICATIONS = [
     application("cash", "I8", "2024-03-20", "800.00", "P8"),
     application("reversal", "I8", "2024-05-02", "-800.00", "P8"),
     application("cash", "I9", "2024-06-10", "400.00", "P9", _loaded_at="2024-06-25"),
+    application("cash", "I11", "2024-03-20", "50.00", "P11"),
     application("discount", "I14", "2024-06-20", "7.00"),
     application("cash", "K-feb", "2024-06-20", "500.00", "P-feb"),
     application("cash", "K-jan", "2024-02-14", "880.00", "P-jan"),
@@ -399,6 +416,36 @@ def test_late_known_payment_does_not_change_what_was_known_before(company: Path)
     assert balance_on(company, "invoice_balance", "erp|I9", "2024-06-15") == 0
     assert balance_on(company, "invoice_balance_known", "erp|I9", "2024-06-24") == Decimal("400.00")
     assert balance_on(company, "invoice_balance_known", "erp|I9", "2024-06-25") == 0
+
+
+def test_reversal_told_by_a_later_version_is_known_from_that_night(company: Path) -> None:
+    assert balance_on(company, "invoice_balance", "erp|I11", "2024-06-05") == Decimal("50.00")
+    assert balance_on(company, "invoice_balance_known", "erp|I11", "2024-06-11") == 0
+    assert balance_on(company, "invoice_balance_known", "erp|I11", "2024-06-12") == Decimal("50.00")
+
+
+def test_version_replaced_by_a_later_file_is_counted_under_its_own_file(company: Path) -> None:
+    rows = fetch(
+        company,
+        "select source_file, superseded_row_count as n from mart.reconciliation_source "
+        "where source_table = 'payments' and source_system = 'erp' order by source_file",
+    )
+    assert [(row["source_file"], row["n"]) for row in rows] == [("payments.csv", 1), ("payments_june.csv", 0)]
+
+
+def test_customer_history_keeps_each_version_with_its_period(company: Path) -> None:
+    rows = fetch(
+        company,
+        "select city, valid_from, is_current from mart.dim_customer_history "
+        "where customer_id = 'moved' order by valid_from",
+    )
+    assert [(row["city"], row["is_current"]) for row in rows] == [("Lyon", False), ("Nice", True)]
+    assert rows[1]["valid_from"] == date(2024, 6, 20)
+
+
+def test_cleared_credit_memo_is_settled(company: Path) -> None:
+    row = invoice_row(company, "M15")
+    assert (row["open_amount"], row["closed_date"]) == (0, date(2024, 4, 11))
 
 
 def test_earlier_as_of_date_shows_the_invoice_open(company: Path, earlier: Path) -> None:
