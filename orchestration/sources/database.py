@@ -1,4 +1,4 @@
-"""Reads database tables as all-text Arrow batches through ConnectorX, so that money stays exact on any engine."""
+"""Reads database tables as all-text Arrow batches with ConnectorX, so that money stays exact."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from orchestration.sources.config import DatabaseSource, DatabaseTable
 from orchestration.sources.errors import SourceError, TransientSourceError, closest
@@ -28,6 +28,8 @@ _PORTS = {
     "oracle": 1521,
     "redshift": 5439,
 }
+# The server answered, and said no: waiting will not help.
+_REFUSED = re.compile(r"(?i)FATAL: .*(does not exist|authentication failed|permission denied|pg_hba)|Access denied")
 _TRANSIENT = re.compile(
     r"(?i)timed? ?out|refused|unreachable|locked|too many (clients|connections)|starting up|shutting down"
     r"|terminating connection|connection (reset|closed)|broken pipe|deadlock|no route to host"
@@ -54,9 +56,16 @@ def check_reachable(source: DatabaseSource) -> None:
             )
         return
     parts = urlsplit(source.url.get_secret_value())
+    socket_folder = _socket_folder(source)
+    if socket_folder is not None:
+        if not Path(socket_folder).is_dir():
+            raise TransientSourceError(
+                f"source {source.name}", f"no server socket in {socket_folder}", remedy="start the server"
+            )
+        return
     if not parts.hostname:
         return
-    address = (unquote(parts.hostname), parts.port or _PORTS[_scheme(source)])
+    address = (parts.hostname, parts.port or _PORTS[_scheme(source)])
     try:
         socket.create_connection(address, timeout=CONNECT_SECONDS).close()
     except OSError as error:
@@ -129,6 +138,9 @@ def _read(source: DatabaseSource, where: str, name: str, query: str, *, stream: 
 
 def _error(source: DatabaseSource, where: str, name: str, error: Exception) -> SourceError:
     said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if _REFUSED.search(said):
+        said = said[said.find("FATAL") :] if "FATAL" in said else said
+        return SourceError(where, f"the database refused the connection: {said}", remedy="correct `url`")
     if _TRANSIENT.search(said):
         return TransientSourceError(where, f"the database did not answer: {said}", remedy="try again later")
     missing = re.search(r"no such table|does not exist|doesn't exist|Invalid object name", said)
@@ -178,7 +190,19 @@ def _connectorx_url(source: DatabaseSource) -> str:
     if _scheme(source) == "sqlite":
         return f"sqlite://{quote(str(_sqlite_path(source)))}"
     scheme = {"postgres": "postgresql"}.get(_scheme(source), _scheme(source))
-    return f"{scheme}://{source.url.get_secret_value().split('://', 1)[1]}"
+    rest = source.url.get_secret_value().split("://", 1)[1]
+    folder = _socket_folder(source)
+    if folder is not None:
+        # ConnectorX takes a socket's folder only as a host name.
+        rest = rest.split("?", 1)[0].replace("@/", f"@{quote(folder, safe='')}/", 1)
+    return f"{scheme}://{rest}"
+
+
+def _socket_folder(source: DatabaseSource) -> str | None:
+    """The folder of a local server's socket, where the URL names one as `?host=/folder`."""
+    parts = urlsplit(source.url.get_secret_value())
+    host = parse_qs(parts.query).get("host", [""])[0]
+    return host if host.startswith("/") and not parts.hostname else None
 
 
 def _quoted(source: DatabaseSource, name: str) -> str:

@@ -104,7 +104,7 @@ def inspect_file(where: str, feed: FileFeed, path: Path, label: str, digest: str
 
 
 def read_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Batches of text columns c0, c1, … for `columns` (NULL where the file has none) and `_source_row` from 1.
+    """Batches of text columns c0, c1, … for `columns` (NULL where absent) and `_source_row` from 1.
 
     Raises SourceError where a row cannot be read: too few or many columns, an unterminated quote, bad JSON.
     """
@@ -159,9 +159,9 @@ def _select(path: Path, file: SourceFile, columns: Sequence[str]) -> str:
     if file.format == "csv":
         types = ", ".join(f"'h{number}': 'VARCHAR'" for number in range(len(file.columns)))
         return (
-            f"select {pick(lambda column: f'h{positions[column]}')} from read_csv({where}, auto_detect=false, "
-            f"header=false, skip=1, delim={literal(file.delimiter)}, quote='\"', escape='\"', nullstr='', "
-            f"strict_mode=true, null_padding=false, max_line_size=16777216, columns={{{types}}})"
+            f"select {pick(lambda column: f'h{positions[column]}')} from read_csv({where}, "
+            f"columns={{{types}}}, auto_detect=false, header=false, skip=1, delim={literal(file.delimiter)}, "
+            "quote='\"', escape='\"', nullstr='', strict_mode=true, null_padding=false, max_line_size=16777216)"
         )
     if file.format == "parquet":
         return (
@@ -244,9 +244,10 @@ def _queried_columns(where: str, path: Path, kind: FileFormat) -> tuple[str, ...
             rows = connection.execute(f"describe select * from read_parquet({file})").fetchall()
         else:
             rows = connection.execute(
-                f"select key from (select unnest(json_keys(json)) as key, rowid as r from (select json, row_number() "
-                f"over () as rowid from read_json_objects({file}, format='auto', maximum_object_size=67108864))) "
-                "group by key order by min(r), key"
+                "select key from (select unnest(json_keys(json)) as key, place from "
+                "(select json, row_number() over () as place from "
+                f"read_json_objects({file}, format='auto', maximum_object_size=67108864))) "
+                "group by key order by min(place), key"
             ).fetchall()
     except duckdb.Error as error:
         raise SourceError(

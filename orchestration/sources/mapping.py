@@ -1,4 +1,4 @@
-"""Turns a field mapping into SQL: source columns, all text, to contract columns, with every repair recorded."""
+"""Turns a field mapping into SQL, from source columns (all text) to contract columns, repairs recorded."""
 
 from __future__ import annotations
 
@@ -146,7 +146,8 @@ def mapping_query(
     results = [f"{quoted(chain.result)} as {quoted(chain.field.name)}" for chain in chains]
     kept = sorted({quoted(name) for audit in audits for name in (audit.before, audit.after)})
     with_clause = ", ".join(f"layer_{n} as ({layer})" for n, layer in enumerate(layers))
-    sql = f"with {with_clause} select {', '.join([*results, *LINE_COLUMNS, *kept])} from layer_{len(layers) - 1}"
+    selected = ", ".join([*results, *LINE_COLUMNS, *kept])
+    sql = f"with {with_clause} select {selected} from layer_{len(layers) - 1}"
     return MappingQuery(sql, tuple(audits))
 
 
@@ -264,7 +265,8 @@ def repair_sql(repair: Repair, value: str) -> str:
         case "upper":
             return f"upper({value})"
         case "drop_decimal_zero":
-            return f"case when regexp_full_match({value}, '[0-9]+[.]0+') then split_part({value}, '.', 1) else {value} end"
+            is_whole = f"regexp_full_match({value}, '[0-9]+[.]0+')"
+            return f"case when {is_whole} then split_part({value}, '.', 1) else {value} end"
         case "pad_left":
             return (
                 f"case when length({value}) between {repair.shortest} and {repair.length} "
@@ -273,11 +275,9 @@ def repair_sql(repair: Repair, value: str) -> str:
             )
         case "swap_day_month":
             other = quoted(repair.when_equal_to or "")
-            return (
-                f"case when {value} <> coalesce({other}, '') "
-                f"and left({value}, 4) || '-' || right({value}, 2) || '-' || substr({value}, 6, 2) = left({other}, 10) "
-                f"then left({other}, 10) else {value} end"
-            )
+            day = f"left({other}, 10)"
+            exchanged = f"left({value}, 4) || '-' || right({value}, 2) || '-' || substr({value}, 6, 2)"
+            return f"case when {value} <> {day} and {exchanged} = {day} then {day} else {value} end"
 
 
 def type_sql(field: Field, formats: Sequence[str], value: str, time_zone: str) -> str | None:
@@ -335,7 +335,8 @@ def _iso_timestamp_sql(value: str, time_zone: str) -> str:
     Fractions of a second are cut, not rounded, so that no cursor moves ahead of its row.
     """
     local = f"regexp_full_match({value}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([ T][0-9:.]{{5,}})?')"
-    offset = f"regexp_full_match({value}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9:.]{{5,}} ?(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)')"
+    zone = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+    offset = f"regexp_full_match({value}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9:.]{{5,}} ?{zone}')"
     write = "strftime({}, '%Y-%m-%d %H:%M:%S')"
     zoned = f"try_cast({value} as timestamptz) at time zone {literal(time_zone)}"
     return (
@@ -357,11 +358,13 @@ def _decimal_sql(formats: Sequence[str], value: str) -> str:
         whole = f"[0-9]{{1,3}}([{thousands}][0-9]{{3}})+|[0-9]+" if thousands else "[0-9]+"
         bare = f"replace({value}, {literal(thousands)}, '')" if thousands else value
         cases.append(
-            f"when regexp_full_match({value}, '[+-]?({whole})([{point}][0-9]+)?') then replace({bare}, {literal(point)}, '.')"
+            f"when regexp_full_match({value}, '[+-]?({whole})([{point}][0-9]+)?') "
+            f"then replace({bare}, {literal(point)}, '.')"
         )
     exponent = f"regexp_full_match({value}, '[+-]?[0-9]+([.][0-9]+)?[eE][+-]?[0-9]{{1,2}}')"
     as_number = f"try_cast({value} as decimal(38, 6))"
     cases.append(
-        f"when {exponent} and cast({as_number} as double) = try_cast({value} as double) then cast({as_number} as varchar)"
+        f"when {exponent} and cast({as_number} as double) = try_cast({value} as double) "
+        f"then cast({as_number} as varchar)"
     )
     return f"case {' '.join(cases)} else {value} end"

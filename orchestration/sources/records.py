@@ -50,15 +50,16 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(
         "create table if not exists ops.landing (as_of_date date, source_system varchar, table_name varchar, "
-        "source_file varchar, rows_read bigint, rows_landed bigint, rows_deleted bigint, cursor_value varchar, "
-        "status varchar)"
+        "source_file varchar, rows_read bigint, rows_landed bigint, rows_deleted bigint, "
+        "cursor_value varchar, status varchar)"
     )
     connection.execute(
         "create table if not exists ops.landed_file (source_system varchar, table_name varchar, "
         "source_file varchar, size_bytes bigint, content_hash varchar, rows_read bigint, as_of_date date)"
     )
     connection.execute(
-        "create table if not exists ops.landed_build (table_name varchar, as_of_date date, latest_rowid bigint)"
+        "create table if not exists ops.landed_build "
+        "(table_name varchar, as_of_date date, latest_rowid bigint)"
     )
     connection.execute(
         "create table if not exists ops.source_total (as_of_date date, source_system varchar, "
@@ -92,7 +93,8 @@ def record_repairs(
                 kept = f"and {quoted(audit.field + '~is_default')}" if only_kept else ""
                 origin = (
                     f"temp.mapped_{number} as mapped join {keys} as keys using (_seq) "
-                    f"join (select * from new_rows where true {kept}) as landed on landed._row_key = keys._row_key"
+                    f"join (select * from new_rows where true {kept}) as landed "
+                    "on landed._row_key = keys._row_key"
                 )
             else:
                 origin = (
@@ -101,7 +103,8 @@ def record_repairs(
                 )
             before, after = f"mapped.{quoted(audit.before)}", f"mapped.{quoted(audit.after)}"
             connection.execute(
-                f"insert into ops.repair select distinct $system, $table, landed._row_key, landed._occurrence, "
+                "insert into ops.repair "
+                "select distinct $system, $table, landed._row_key, landed._occurrence, "
                 f"$field, $repair, {before}, {after}, $reason from {origin} "
                 f"where {before} is distinct from {after} order by all",
                 {
@@ -117,9 +120,11 @@ def record_repairs(
         connection.execute(
             f"insert into ops.repair select $system, $table, landed._row_key, landed._occurrence, $field, "
             f"'most_frequent', variant.value, landed.{value}, "
-            "concat('written so on ', variant.n, ' of ', variant.total, ' rows; the most frequent is kept') from "
-            f"(select _row_key, {value} as value, count(*) as n, sum(count(*)) over (partition by _row_key) as total "
-            f"from temp.picked_rows where not {flag} and {value} is not null group by _row_key, {value}) as variant "
+            "concat('written so on ', variant.n, ' of ', variant.total, ' rows; the most frequent is kept') "
+            f"from (select _row_key, {value} as value, count(*) as n, "
+            "sum(count(*)) over (partition by _row_key) as total "
+            f"from temp.picked_rows where not {flag} and {value} is not null group by _row_key, {value}) "
+            "as variant "
             f"join new_rows as landed using (_row_key) where variant.value <> landed.{value} order by all",
             {"system": plan.source_system, "table": plan.table.name, "field": name},
         )
@@ -155,7 +160,8 @@ def record_totals(
             [plan.source_system, plan.table.name, name],
         )
     # Spaces and underscores would pass the cast, so the form is checked first.
-    amount = "case when regexp_full_match(amount, '[+-]?[0-9]+([.][0-9]+)?') then try_cast(amount as decimal(38, 6)) end"
+    is_plain = "regexp_full_match(amount, '[+-]?[0-9]+([.][0-9]+)?')"
+    amount = f"case when {is_plain} then try_cast(amount as decimal(38, 6)) end"
     connection.execute(
         f"insert into ops.source_total select $as_of, $system, $table, _source_file, currency, count(*), "
         f"coalesce(sum(amount), 0), count(*) - count(amount) from "
@@ -219,7 +225,8 @@ def record_landing(
 
 def _rows_of_file(connection: duckdb.DuckDBPyConnection, plan: Plan, name: str) -> int:
     row = connection.execute(
-        "select max(rows_read) from ops.landed_file where source_system = ? and table_name = ? and source_file = ?",
+        "select max(rows_read) from ops.landed_file "
+        "where source_system = ? and table_name = ? and source_file = ?",
         [plan.source_system, plan.table.name, name],
     ).fetchone()
     return int(row[0] or 0) if row else 0

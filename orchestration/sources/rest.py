@@ -1,4 +1,4 @@
-"""Reads REST endpoints page by page, with retry and back-off, into a JSON-lines file the file reader takes over."""
+"""Reads REST endpoints page by page, with retry and back-off, into JSON-lines files."""
 
 from __future__ import annotations
 

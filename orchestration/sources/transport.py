@@ -62,7 +62,5 @@ def _relation(feed: Feed, folder: Path) -> str:
     if any(folder.glob("*.parquet")):
         return f"read_parquet({literal(str(folder / '*.parquet'))})"
     nothing = [f"cast(null as varchar) as {name}" for name in columns]
-    return (
-        f"(select {', '.join([*nothing, 'cast(null as bigint) as _seq'])}, cast(null as varchar) as _source_file, "
-        "cast(null as bigint) as _source_row where false)"
-    )
+    lines = ["null::bigint as _seq", "null::varchar as _source_file", "null::bigint as _source_row"]
+    return f"(select {', '.join([*nothing, *lines])} where false)"

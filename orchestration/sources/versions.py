@@ -77,7 +77,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]
 
 
 def _split_deliveries(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
-    """Make temp.read_rows, every collected row with its `_round`; returns how many rounds there are, at least one.
+    """Make temp.read_rows, every collected row with its `_round`; returns how many rounds, at least one.
 
     A row is left out (round 0) where its own file brought it before and no other content since: read again,
     an older file must not undo what a later one has said.
@@ -117,7 +117,8 @@ def _append_new(
 ) -> dict[str, int]:
     columns = ", ".join(quoted(name) for name in plan.table.field_names)
     connection.execute(
-        f"insert into raw.{plan.table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, false, "
+        f"insert into raw.{plan.table.name} "
+        f"select {columns}, $system, _row_key, _occurrence, _row_hash, false, "
         "$backfill, $loaded_at, $load_id, _source_file, _source_row from new_rows",
         {**_stamp(plan, as_of), "backfill": is_first},
     )
@@ -168,7 +169,8 @@ def _map_feeds(
             lookups=lambda name: names[name],
         )
         try:
-            keyed = f"select *, {key} as _row_key, {row_hash} as _row_hash, {feed.number} as _feed from ({query.sql})"
+            identity = f"{key} as _row_key, {row_hash} as _row_hash, {feed.number} as _feed"
+            keyed = f"select *, {identity} from ({query.sql})"
             connection.execute(f"create or replace temp table mapped_{feed.number} as {keyed}")
         except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
             raise SourceError(
@@ -219,7 +221,7 @@ def _collect_picked(
     queries: Mapping[int, MappingQuery],
     columns: Sequence[str],
 ) -> None:
-    """Of each key the most frequent value of every picked field; a default counts only where nothing else is."""
+    """Of each key the most frequent value of every picked field; a default counts only without others."""
     picked = plan.picked_fields
     selects = []
     for number, query in sorted(queries.items()):
@@ -255,8 +257,9 @@ def _collect_picked(
         "table",
         "collected_rows",
         f"select *, {_hash_sql(plan.table)} as _row_hash "
-        f"from (select {', '.join(values)}, base._row_key, base._source_file, base._source_row, base._feed, "
-        f"base._seq from (select _row_key, {first}, min(_feed) as _feed, arg_min(_seq, (_feed, _seq)) as _seq "
+        f"from (select {', '.join(values)}, base._row_key, base._source_file, base._source_row, "
+        f"base._feed, base._seq from "
+        f"(select _row_key, {first}, min(_feed) as _feed, arg_min(_seq, (_feed, _seq)) as _seq "
         f"from temp.picked_rows group by _row_key) as base {' '.join(joins)}) order by _feed, _seq",
     )
 
@@ -324,7 +327,8 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
             from raw.{table} where source_system = $system {only_read}
             group by _row_key, _occurrence
         )
-        select *, row_number() over (partition by _row_key, _row_hash, _is_deleted order by _occurrence) as nth
+        select *,
+               row_number() over (partition by _row_key, _row_hash, _is_deleted order by _occurrence) as nth
         from latest
         """,
         {"system": plan.source_system},
@@ -333,13 +337,15 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
         f"""
         create or replace temp table left_over as
         with numbered as (
-            select *, row_number() over (partition by _row_key, _row_hash order by {order}) as nth from delivery
+            select *, row_number() over (partition by _row_key, _row_hash order by {order}) as nth
+            from delivery
         )
         select numbered.* exclude (nth),
                row_number() over (partition by numbered._row_key order by {order}) as place
         from numbered
         anti join (select * from held_rows where not _is_deleted) as held
-          on held._row_key = numbered._row_key and held._row_hash = numbered._row_hash and held.nth = numbered.nth
+          on held._row_key = numbered._row_key and held._row_hash = numbered._row_hash
+         and held.nth = numbered.nth
         """
     )
     connection.execute(
@@ -355,7 +361,8 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
               on numbered._row_key = held._row_key and numbered._row_hash = held._row_hash
              and numbered.nth = held.nth and not held._is_deleted
         )
-        select *, row_number() over (partition by _row_key order by _is_deleted, _occurrence) as place from unmatched
+        select *, row_number() over (partition by _row_key order by _is_deleted, _occurrence) as place
+        from unmatched
         """
     )
     _make(
