@@ -96,8 +96,7 @@ def create_name_table(con: duckdb.DuckDBPyConnection, source_sql: str, target: s
         f"""worded AS SELECT raw_name, name_words(raw_name) AS w
             FROM (SELECT DISTINCT raw_name FROM ({source_sql}) WHERE raw_name IS NOT NULL)""",
         "scripted AS SELECT raw_name, w, is_cjk(w) AS is_cjk FROM worded WHERE w IS NOT NULL",
-        "cored AS SELECT raw_name, is_cjk,"
-        " CASE WHEN is_cjk THEN cjk_core(w) ELSE latin_core(w) END AS name_core FROM scripted",
+        "cored AS SELECT raw_name, is_cjk, name_core(w) AS name_core FROM scripted",
         "rooted AS SELECT *, name_root(name_core) AS root FROM cored",
         "tokenised AS SELECT *, name_tokens(name_core) AS name_tokens, name_tokens(root) AS root_tokens"
         " FROM rooted",
