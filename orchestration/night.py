@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -15,6 +15,9 @@ from orchestration.dbt_runner import DbtError
 from orchestration.settings import ConfigurationError, Settings, load_settings
 from orchestration.sources.errors import SourceError, TransientSourceError
 from orchestration.warehouse import WarehouseError
+
+if TYPE_CHECKING:
+    from models_ml.train import LearnSettings
 
 _RETRY_ATTEMPTS = 2
 _RETRY_WAIT_SECONDS = 2
@@ -50,6 +53,17 @@ class Night(dg.ConfigurableResource):  # type: ignore[type-arg]
             "target_days_past_due": settings.model.target_days_past_due,
             "target_amount_share": settings.model.target_amount_share,
         }
+
+
+def learn_settings(settings: Settings) -> LearnSettings:
+    """What the customer model of this configuration predicts."""
+    from models_ml.train import LearnSettings
+
+    return LearnSettings(
+        horizon_months=settings.model.horizon_months,
+        target_days_past_due=settings.model.target_days_past_due,
+        target_amount_share=settings.model.target_amount_share,
+    )
 
 
 @contextmanager

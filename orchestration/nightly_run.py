@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
 
 LAST_RUN = "last_run.json"
+LAST_TRACE = "last_error.txt"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _execute(settings: Settings, config: Path | None, as_of: date, full_refresh:
         instance.dispose()
     if result.success:
         return NightOutcome(as_of, result.run_id, current_publication(settings.publication_dir))
-    step, error = _first_failure(result)
+    step, error = _first_failure(result, settings.home)
     return NightOutcome(as_of, result.run_id, None, step, error)
 
 
@@ -143,16 +144,21 @@ def night_run_config(
     return {"resources": resources, **({"loggers": {"progress": {}}} if progress else {})}
 
 
-def _first_failure(result: Any) -> tuple[str, str]:
+def _first_failure(result: Any, home: Path) -> tuple[str, str]:
+    """The step that failed and what to tell about it; what nobody foresaw goes to a file in full."""
     for event in result.all_events:
-        if event.event_type_value == "STEP_FAILURE":
-            data = event.step_failure_data
-            if data.user_failure_data is not None and data.user_failure_data.description:
-                return event.step_key, data.user_failure_data.description
-            error = data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            return event.step_key, error.to_string() if error else "no error was recorded"
+        if event.event_type_value != "STEP_FAILURE":
+            continue
+        data = event.step_failure_data
+        if data.user_failure_data is not None and data.user_failure_data.description:
+            return event.step_key, data.user_failure_data.description
+        error = data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        trace = home / LAST_TRACE
+        trace.write_text(event.step_failure_data.error.to_string(), encoding="utf-8")
+        message = error.message.strip() if error is not None else "no error was recorded"
+        return event.step_key, f"{message}\nThis error was not foreseen; its trace is in {trace}"
     return "unknown", "the run failed outside a step; see the run in `trade-credit ui`"
 
 

@@ -17,7 +17,7 @@ STEP_TITLES = {
     "learn_model": "Training and judging the risk model",
     "score_customers": "Scoring customers",
     "dbt_serve": "Limits, warnings, worklist and KPIs (dbt)",
-    "publish_mart": "Publishing the mart",
+    "publication__current": "Publishing the mart",
 }
 
 
@@ -30,7 +30,8 @@ class _ProgressHandler(logging.Handler):
         event = getattr(record, "dagster_event", None)
         meta = getattr(record, "dagster_meta", {})
         if event is None:
-            if record.levelno >= logging.INFO:
+            # Records without a step are the engine talking about its own plan.
+            if record.levelno >= logging.INFO and meta.get("step_key"):
                 self._write(f"      {meta.get('orig_message', record.getMessage())}")
             return
         step = event.step_key or ""

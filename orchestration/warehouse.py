@@ -241,6 +241,8 @@ def switch_publication(publication_dir: Path, target: Path) -> None:
 
 
 def _copy_mart(warehouse: Path, folder: Path) -> dict[str, int]:
+    # The file's name makes DuckDB call its catalog `mart`: tables in the default schema are `mart.<table>` to a
+    # reader, while a schema `mart` inside it would make that address ambiguous.
     tables: dict[str, int] = {}
     with open_warehouse(warehouse) as connection:
         names = [
@@ -251,14 +253,13 @@ def _copy_mart(warehouse: Path, folder: Path) -> dict[str, int]:
             ).fetchall()
         ]
         connection.execute(f"attach '{_quoted(folder / 'mart.duckdb')}' as published")
-        connection.execute("create schema published.mart")
         for name in names:
-            connection.execute(f"create table published.mart.{name} as from mart.{name} order by all")
+            connection.execute(f"create table published.main.{name} as from mart.{name} order by all")
             connection.execute(
-                f"copy published.mart.{name} to '{_quoted(folder / 'parquet' / f'{name}.parquet')}' "
+                f"copy published.main.{name} to '{_quoted(folder / 'parquet' / f'{name}.parquet')}' "
                 "(format parquet, compression zstd)"
             )
-            count = connection.execute(f"select count(*) from published.mart.{name}").fetchone()
+            count = connection.execute(f"select count(*) from published.main.{name}").fetchone()
             tables[name] = int(count[0]) if count else 0
         connection.execute("detach published")
     return tables

@@ -8,6 +8,7 @@ from orchestration.night import Night, clear_failures
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse
 
+_SEED = 20_261
 _TABLES = {
     "customer_xref": "Source customer to customer code, with probability and the rule that decided.",
     "customer_alias": "Codes that were merged away, and the older code that stands for them.",
@@ -45,6 +46,7 @@ def resolve_customers(context: dg.AssetExecutionContext, night: Night) -> Iterat
                 customers="staging.stg_customers",
                 as_of=night.day,
                 decisions=decisions,
+                seed=_SEED,
                 settings=ResolveSettings(),
             )
             context.log.info(str(outcome))

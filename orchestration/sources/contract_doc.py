@@ -36,7 +36,9 @@ def _table_section(table: Table) -> str:
         "|---|---|---|---|",
     ]
     for field in table.fields:
-        lines.append(f"| `{field.name}` | {field.type} | {'yes' if field.required else ''} | {field.description} |")
+        lines.append(
+            f"| `{field.name}` | {field.type} | {'yes' if field.required else ''} | {field.description} |"
+        )
     return "\n".join([*lines, ""])
 
 

@@ -29,7 +29,9 @@ _PORTS = {
     "redshift": 5439,
 }
 # The server answered, and said no: waiting will not help.
-_REFUSED = re.compile(r"(?i)FATAL: .*(does not exist|authentication failed|permission denied|pg_hba)|Access denied")
+_REFUSED = re.compile(
+    r"(?i)FATAL: .*(does not exist|authentication failed|permission denied|pg_hba)|Access denied"
+)
 _TRANSIENT = re.compile(
     r"(?i)timed? ?out|refused|unreachable|locked|too many (clients|connections)|starting up|shutting down"
     r"|terminating connection|connection (reset|closed)|broken pipe|deadlock|no route to host"

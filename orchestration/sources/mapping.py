@@ -308,9 +308,11 @@ def type_sql(field: Field, formats: Sequence[str], value: str, time_zone: str) -
 
 def _parsed(formats: Sequence[str], value: str) -> str:
     """Timestamp read by the first format that fits; a year below 1000 is a two-digit year misread."""
-    tries = ", ".join(f"try_strptime({value}, {literal(sample)})" for sample in formats)
-    parsed = f"coalesce({tries})"
-    return f"case when {parsed} >= timestamp '1000-01-01' then {parsed} end"
+    tries = []
+    for sample in formats:
+        parsed = f"try_strptime({value}, {literal(sample)})"
+        tries.append(f"case when {parsed} >= timestamp '1000-01-01' then {parsed} end")
+    return f"coalesce({', '.join(tries)})"
 
 
 def _date_sql(formats: Sequence[str], value: str, time_zone: str) -> str:

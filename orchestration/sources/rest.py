@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def download(
                 params=params,
                 data_selector=table.records,
                 paginator=_paginator(table),
-                hooks={"response": [_raise_for_status]},
+                hooks={"response": [_checked(where, table)]},
             )
             for page in pages:
                 for record in page:
@@ -65,6 +66,10 @@ def download(
                         )
                     handle.write(json.dumps(record, ensure_ascii=False) + "\n")
                     count += 1
+    except (json.JSONDecodeError, requests.JSONDecodeError, IgnoreResponseException) as error:
+        raise SourceError(
+            where, "the answer is not JSON", valid="a JSON page of records", remedy="check `url` and `path`"
+        ) from error
     except requests.HTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         received = (
@@ -82,14 +87,28 @@ def download(
             f"no answer after {source.attempts} attempts ({type(error).__name__})",
             remedy="check that the service is up and `url` is right",
         ) from error
-    except (json.JSONDecodeError, IgnoreResponseException) as error:
-        raise SourceError(where, "the answer is not JSON", valid="a JSON page of records") from error
     partial.replace(target)
     return count
 
 
-def _raise_for_status(response: Any, *_: Any, **__: Any) -> None:
-    response.raise_for_status()
+def _checked(where: str, table: RestTable) -> Callable[..., None]:
+    """A hook that lets through only a good answer that holds the list of records where it is said to be."""
+
+    def check(response: Any, *_: Any, **__: Any) -> None:
+        from dlt.common.jsonpath import find_values
+
+        response.raise_for_status()
+        body = response.json()
+        if table.records is not None and not find_values(table.records, body):
+            found = ", ".join(body) if isinstance(body, dict) else type(body).__name__
+            raise SourceError(
+                where,
+                f"the answer has no list at {table.records!r}",
+                valid=f"found: {found or 'nothing'}",
+                remedy="set `records` to the JSON path of the list",
+            )
+
+    return check
 
 
 def _paginator(table: RestTable) -> Any:

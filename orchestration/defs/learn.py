@@ -1,0 +1,97 @@
+"""Learn: train on what was known, judge out of time, decide which model may score tonight."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.ml_tables import MODEL_METRIC, MODEL_RUN
+from orchestration.night import Night, clear_failures, learn_settings
+from orchestration.owners import owner_team
+from orchestration.warehouse import open_warehouse, replace_night
+
+_OWNER = owner_team("Credit Risk")
+POLICY_TABLES = ("rating_scale", "score_scale", "score_rule", "model_gate", "expert_pd")
+
+
+@dg.multi_asset(
+    name="learn_model",
+    specs=[
+        dg.AssetSpec(
+            ["ml", "model_run"],
+            deps=[
+                ["features", "customer_cutoff"],
+                ["features", "customer_label"],
+                *(["policy", table] for table in POLICY_TABLES),
+            ],
+            group_name="learn",
+            description="Each model judged tonight: periods, events, gates, and which one publishes and why.",
+            owners=[_OWNER],
+            kinds={"xgboost"},
+        ),
+        dg.AssetSpec(
+            ["ml", "model_metric"],
+            deps=[["features", "customer_cutoff"], ["features", "customer_label"]],
+            group_name="learn",
+            description="Out-of-time figures with 95 % intervals, by model, beside the baselines.",
+            owners=[_OWNER],
+            kinds={"xgboost"},
+        ),
+    ],
+)
+def learn_model(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:
+    """Train candidates, judge them beside champion and baselines, and keep the registry."""
+    from models_ml import registry
+    from models_ml.nightly import learn
+    from models_ml.policy import read_policy
+
+    with clear_failures(context):
+        settings = night.settings()
+        with open_warehouse(settings.warehouse_path) as connection:
+            training = connection.execute(
+                "select cutoff.*, label.* exclude (customer_code, cutoff_date) from features.customer_cutoff as cutoff "
+                "join features.customer_label as label using (customer_code, cutoff_date) "
+                "order by customer_code, cutoff_date"
+            ).df()
+            policy = read_policy(
+                {table: connection.execute(f"from policy.{table}").df() for table in POLICY_TABLES},
+                as_of=night.day,
+            )
+        outcome = learn(
+            training,
+            as_of=night.day,
+            settings=learn_settings(settings),
+            policy=policy,
+            champion=registry.champion_before(settings.models_dir, night.day),
+            stored=lambda model_id: registry.find(settings.models_dir, model_id),
+        )
+        for model in outcome.candidates:
+            registry.save(settings.models_dir, model)
+        registry.promote(
+            settings.models_dir,
+            outcome.published.model_id,
+            as_of=night.day,
+            role=outcome.role,
+            reason=outcome.decision.reason,
+        )
+        context.log.info(f"{outcome.published.model_id} scores as {outcome.role}: {outcome.decision.reason}")
+        with open_warehouse(settings.warehouse_path) as connection:
+            runs = replace_night(connection, "ml.model_run", MODEL_RUN, outcome.runs, night.day)
+            metrics = replace_night(connection, "ml.model_metric", MODEL_METRIC, outcome.metrics, night.day)
+        headline = {
+            f"{row.model_kind}_auc": float(row.value)
+            for row in outcome.metrics.itertuples()
+            if row.metric == "auc" and row.segment == "all"
+        }
+        yield dg.MaterializeResult(
+            asset_key=["ml", "model_run"],
+            metadata={
+                "dagster/row_count": runs,
+                "published_model": outcome.published.model_id,
+                "role": outcome.role,
+                "reason": outcome.decision.reason,
+                "training_rows": len(training),
+            },
+        )
+        yield dg.MaterializeResult(
+            asset_key=["ml", "model_metric"], metadata={"dagster/row_count": metrics, **headline}
+        )

@@ -1,0 +1,81 @@
+"""Score: every customer with tonight's model, and the reasons as facts."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.defs.learn import POLICY_TABLES
+from orchestration.ml_tables import CUSTOMER_SCORE, MODEL_MONITORING, SCORE_REASON
+from orchestration.night import Night, NightError, clear_failures, learn_settings
+from orchestration.owners import owner_team
+from orchestration.warehouse import open_warehouse, replace_night
+
+_OWNER = owner_team("Credit Risk")
+_TABLES = {
+    "customer_score": "PD, points, grade and data depth of every customer, night by night.",
+    "score_reason": "The strongest reasons of each score, with value, earlier value and what would improve it.",
+    "model_monitoring": "Whether scores and features still look as they did when the model was made.",
+}
+
+
+@dg.multi_asset(
+    name="score_customers",
+    specs=[
+        dg.AssetSpec(
+            ["ml", table],
+            deps=[["ml", "model_run"], ["features", "customer_cutoff"], ["features", "customer_cutoff_prior"]],
+            group_name="score",
+            description=description,
+            owners=[_OWNER],
+            kinds={"xgboost"},
+        )
+        for table, description in _TABLES.items()
+    ],
+)
+def score_customers(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:
+    """Score every customer known at the night's day with the model that learning chose."""
+    from models_ml import registry
+    from models_ml.nightly import score_night
+    from models_ml.policy import read_policy
+
+    with clear_failures(context):
+        settings = night.settings()
+        champion = registry.champion_at(settings.models_dir, night.day)
+        if champion is None:
+            raise NightError(f"No model is registered for {night.as_of}; run the whole night, not one step of it.")
+        with open_warehouse(settings.warehouse_path) as connection:
+            policy = read_policy(
+                {table: connection.execute(f"from policy.{table}").df() for table in POLICY_TABLES},
+                as_of=night.day,
+            )
+            current, prior = (
+                connection.execute(
+                    f"from features.{table} where cutoff_date = ? order by customer_code", [night.day]
+                ).df()
+                for table in ("customer_cutoff", "customer_cutoff_prior")
+            )
+        scores = score_night(
+            current,
+            prior,
+            as_of=night.day,
+            model=champion.model,
+            role=champion.role,
+            policy=policy,
+            settings=learn_settings(settings),
+        )
+        with open_warehouse(settings.warehouse_path) as connection:
+            written = {
+                "customer_score": replace_night(
+                    connection, "ml.customer_score", CUSTOMER_SCORE, scores.scores, night.day
+                ),
+                "score_reason": replace_night(
+                    connection, "ml.score_reason", SCORE_REASON, scores.reasons, night.day
+                ),
+                "model_monitoring": replace_night(
+                    connection, "ml.model_monitoring", MODEL_MONITORING, scores.monitoring, night.day
+                ),
+            }
+        counts = scores.scores["score_status"].value_counts()
+        context.log.info(", ".join(f"{count:,} {status}" for status, count in sorted(counts.items())))
+        for table, rows in written.items():
+            yield dg.MaterializeResult(asset_key=["ml", table], metadata={"dagster/row_count": rows})

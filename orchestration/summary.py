@@ -1,0 +1,129 @@
+"""The night in words a credit manager can read, taken from the published mart alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestration.warehouse import Publication, open_warehouse
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from orchestration.settings import Settings
+
+_WIDTH = 30
+
+
+def night_summary(publication: Publication, settings: Settings) -> str:
+    """Grades, warnings, overdue share and DSO, quarantine by owner, and where to look next."""
+    with open_warehouse(publication.mart_path, read_only=True) as connection:
+        sections = [
+            f"{publication.company}: night of {publication.as_of} published",
+            _scores(connection),
+            _warnings(connection),
+            _receivables(connection, publication.reporting_currency),
+            _quarantine(connection),
+            _where_next(connection, publication, settings),
+        ]
+    return "\n\n".join(sections)
+
+
+def _scores(connection: duckdb.DuckDBPyConnection) -> str:
+    grades = _rows(
+        connection,
+        "select grade, count(*) from mart.customer_score where score_status = 'scored' "
+        "group by grade, grade_rank order by grade_rank",
+    )
+    others = _rows(
+        connection,
+        "select score_status, status_reason, count(*) as customers from mart.customer_score "
+        "where score_status <> 'scored' group by all order by customers desc, status_reason",
+    )
+    model = _rows(
+        connection,
+        "select model_kind, decision_reason from mart.model_run where is_published order by model_id limit 1",
+    )
+    most = max((count for _, count in grades), default=1)
+    lines = [f"Customers scored: {sum(count for _, count in grades):,}"]
+    lines += [f"  {grade:<6}{count:>8,}  {'#' * round(_WIDTH * count / most)}" for grade, count in grades]
+    lines += [f"  {_plain(status)}: {count:,} ({reason})" for status, reason, count in others]
+    lines += [f"  model: {kind}; {reason}" for kind, reason in model]
+    return "\n".join(lines)
+
+
+def _warnings(connection: duckdb.DuckDBPyConnection) -> str:
+    by_rule = _rows(
+        connection,
+        "select rule_id, count(*) filter (severity = 'red') as red, count(*) filter (severity = 'amber') as amber "
+        "from mart.warning where state = 'open' group by rule_id order by red desc, amber desc, rule_id",
+    )
+    red, amber = sum(row[1] for row in by_rule), sum(row[2] for row in by_rule)
+    lines = [f"Open warnings: {red:,} red, {amber:,} amber"]
+    lines += [f"  {_plain(rule):<{_WIDTH}}{r:>6,} red {a:>6,} amber" for rule, r, a in by_rule]
+    return "\n".join(lines)
+
+
+def _receivables(connection: duckdb.DuckDBPyConnection, currency: str) -> str:
+    months = _rows(
+        connection,
+        "select measured_on, open_amount, overdue_share, dso_days, bad_debt_rate, is_complete from mart.kpi_monthly "
+        "where legal_entity = 'all' and segment = 'all' and currency_view = 'reporting' "
+        "order by measured_on desc limit 1",
+    )
+    if not months:
+        return "Receivables: no month can be measured yet"
+    measured_on, open_amount, overdue_share, dso_days, bad_debt_rate, _ = months[0]
+    return "\n".join(
+        [
+            f"Receivables on {measured_on}",
+            f"  open             {open_amount:>18,.2f} {currency}",
+            f"  overdue share    {_shown(overdue_share, '{:.1%}'):>18}",
+            f"  DSO              {_shown(dso_days, '{:.1f} days'):>18}",
+            f"  bad-debt rate    {_shown(bad_debt_rate, '{:.2%}'):>18}",
+        ]
+    )
+
+
+def _quarantine(connection: duckdb.DuckDBPyConnection) -> str:
+    owners = _rows(
+        connection,
+        "select owner, sum(open_row_count)::bigint as open_rows, "
+        "arg_max(rule_id, open_row_count) from mart.dq_burn_down group by owner having open_rows > 0 "
+        "order by open_rows desc, owner",
+    )
+    lines = [f"Rows in quarantine: {sum(row[1] for row in owners):,}"]
+    lines += [f"  {owner:<{_WIDTH}}{rows:>8,}  mostly {_plain(rule)}" for owner, rows, rule in owners]
+    return "\n".join(lines)
+
+
+def _where_next(connection: duckdb.DuckDBPyConnection, publication: Publication, settings: Settings) -> str:
+    cases = _rows(
+        connection,
+        "select customer_code, customer_name, grade, net_exposure_reporting, warnings_text from mart.worklist "
+        "order by work_rank limit 5",
+    )
+    lines = ["Look first at"]
+    lines += [
+        f"  {code}  {(name or '')[:28]:<28}  {grade or '-':<4} net exposure {exposure:>14,.0f}  {text or ''}"
+        for code, name, grade, exposure, text in cases
+    ]
+    lines += [
+        "",
+        f"Mart      {publication.mart_path}",
+        f"          also {settings.publication_dir / 'current' / 'parquet'}",
+        f"Quality   {settings.quality_dir / 'index.html'}",
+        "Runs      trade-credit ui",
+    ]
+    return "\n".join(lines)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    return connection.execute(query).fetchall()
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _shown(value: Any, form: str) -> str:
+    return "not available" if value is None else form.format(value)
