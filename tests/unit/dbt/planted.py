@@ -45,6 +45,14 @@ TABLES = {
         f"customer_code VARCHAR, cutoff_date DATE, prior_cutoff_date DATE, {_FEATURES}"
     ),
     "mart.score_reason": "customer_code VARCHAR, reason_rank INTEGER, direction VARCHAR, reason_text VARCHAR",
+    "mart.warning": (
+        "customer_code VARCHAR, rule_id VARCHAR, family VARCHAR, state VARCHAR, severity VARCHAR, "
+        "opened_on DATE, urgency DECIMAL(9,2), evidence_text VARCHAR"
+    ),
+    "mart.limit_recommendation": (
+        "customer_code VARCHAR, current_limit_reporting DECIMAL(18,2), "
+        "recommended_limit_reporting DECIMAL(18,2), decision VARCHAR"
+    ),
     "core.warning_signal": (
         "as_of_date DATE, customer_code VARCHAR, rule_id VARCHAR, family VARCHAR, level VARCHAR, "
         "metric VARCHAR, value DOUBLE, prior_value DOUBLE, amber DECIMAL(18,4), red DECIMAL(18,4), "
