@@ -161,7 +161,8 @@ def _select(path: Path, file: SourceFile, columns: Sequence[str]) -> str:
         return (
             f"select {pick(lambda column: f'h{positions[column]}')} from read_csv({where}, "
             f"columns={{{types}}}, auto_detect=false, header=false, skip=1, delim={literal(file.delimiter)}, "
-            "quote='\"', escape='\"', nullstr='', strict_mode=true, null_padding=false, max_line_size=16777216)"
+            "quote='\"', escape='\"', nullstr='', strict_mode=true, null_padding=false, "
+            "max_line_size=16777216)"
         )
     if file.format == "parquet":
         return (

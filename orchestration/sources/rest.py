@@ -24,7 +24,6 @@ def download(
     from dlt.sources.helpers.requests import Client
     from dlt.sources.helpers.rest_client import RESTClient
     from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
-    from dlt.sources.helpers.rest_client.exceptions import IgnoreResponseException
 
     where = f"source {source.name}, {table_name} ({source.url}/{table.path.lstrip('/')})"
     session = Client(
@@ -66,7 +65,7 @@ def download(
                         )
                     handle.write(json.dumps(record, ensure_ascii=False) + "\n")
                     count += 1
-    except (json.JSONDecodeError, requests.JSONDecodeError, IgnoreResponseException) as error:
+    except (json.JSONDecodeError, requests.JSONDecodeError) as error:
         raise SourceError(
             where, "the answer is not JSON", valid="a JSON page of records", remedy="check `url` and `path`"
         ) from error
