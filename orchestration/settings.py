@@ -56,7 +56,6 @@ class ModelSettings(Section):
     horizon_months: int = Field(default=12, ge=3, le=24)
     target_days_past_due: int = Field(default=91, ge=1, le=365)
     target_amount_share: float = Field(default=0.10, gt=0, le=1)
-    minimum_events: int = Field(default=40, ge=1)
 
 
 class QualitySettings(Section):

@@ -62,6 +62,7 @@ def learn_model(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.
             settings=learn_settings(settings),
             policy=policy,
             champion=registry.champion_before(settings.models_dir, night.day),
+            barred=registry.barred(settings.models_dir),
             stored=lambda model_id: registry.find(settings.models_dir, model_id),
         )
         for model in outcome.candidates:

@@ -15,6 +15,9 @@ _TABLES = {
     "customer_split": "Records that left a customer code, and the code they have now.",
     "customer_group": "Customer code to the code of its top parent.",
     "match_candidate": "Pairs that were compared and not plainly the same or different.",
+    "match_parameter": "The weights each comparison was given, and whether they were learnt.",
+    "customer_code": "Every code ever issued, so that none is given twice.",
+    "xref_history": "Which record had which code from when to when.",
 }
 
 
@@ -49,9 +52,12 @@ def resolve_customers(context: dg.AssetExecutionContext, night: Night) -> Iterat
                 seed=_SEED,
                 settings=ResolveSettings(),
             )
-            context.log.info(str(outcome))
+            context.log.info(
+                f"{outcome.records:,} records are {outcome.customers:,} customers; "
+                f"{outcome.new_codes:,} new codes, {outcome.review_pairs:,} pairs for the steward"
+            )
             for table in _TABLES:
-                count = connection.execute(f"select count(*) from core.{table}").fetchone()
+                rows = connection.execute(f"select count(*) from core.{table}").fetchall()[0][0]
                 yield dg.MaterializeResult(
-                    asset_key=["core", table], metadata={"dagster/row_count": int(count[0]) if count else 0}
+                    asset_key=["core", table], metadata={"dagster/row_count": int(rows)}
                 )
