@@ -26,6 +26,8 @@ def transport(feeds: Sequence[Feed], work: Path) -> dict[int, str]:
     if not feeds:
         return {}
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+    # dlt keeps an anonymous id in a folder of its own, outside the pipeline's; it too goes with the night.
+    os.environ["DLT_DATA_DIR"] = str(work / "dlt")
     import dlt
 
     def resource(feed: Feed) -> Any:
