@@ -77,6 +77,11 @@ UPSTREAM_TABLES: dict[str, str] = {
         "test_rows BIGINT, test_events BIGINT, data_fingerprint VARCHAR, policy_version VARCHAR, "
         "horizon_months INTEGER, metrics JSON"
     ),
+    "ml.model_monitoring": (
+        "as_of_date DATE, model_id VARCHAR, metric VARCHAR, feature VARCHAR, value DOUBLE, convention_bound DOUBLE, "
+        "chi_squared_bound DOUBLE, reference_count BIGINT, current_count BIGINT, bin_count BIGINT, "
+        "is_within_convention BOOLEAN, is_within_chi_squared BOOLEAN"
+    ),
     "ml.model_metric": (
         "as_of_date DATE, model_id VARCHAR, model_kind VARCHAR, sample VARCHAR, metric VARCHAR, "
         "segment VARCHAR, value DOUBLE, lower_95 DOUBLE, upper_95 DOUBLE, row_count BIGINT, "

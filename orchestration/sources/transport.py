@@ -26,9 +26,11 @@ def transport(feeds: Sequence[Feed], work: Path) -> dict[int, str]:
     if not feeds:
         return {}
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-    # dlt keeps an anonymous id in a folder of its own, outside the pipeline's; it too goes with the night.
-    os.environ["DLT_DATA_DIR"] = str(work / "dlt")
     import dlt
+    from dlt.pipeline import trace
+
+    # Even with telemetry off its trackers write an anonymous id into the user's or the system's folder.
+    trace.TRACKING_MODULES = []
 
     def resource(feed: Feed) -> Any:
         def rows() -> Iterator[pa.RecordBatch]:

@@ -60,7 +60,7 @@ joined as (
         customer.customer_name,
         coalesce(latest.score_status, 'not_scored') as score_status,
         case
-            when latest.customer_code is null then 'The customer has not been through scoring yet'
+            when latest.customer_code is null then 'No receivable of this customer has ever been booked'
             else latest.status_reason
         end as status_reason,
         latest.pd,

@@ -223,8 +223,11 @@ def test_killed_between_tables_the_next_try_gives_the_same_raw(
     assert erp.ask("select bool_and(_is_backfill) from staging.landed_customers") == [(True,)]
 
 
-def test_transport_leaves_nothing_behind(erp: Company) -> None:
+def test_transport_leaves_nothing_behind(erp: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = erp.folder / "elsewhere"
+    monkeypatch.setattr("dlt.common.runtime.run_context.global_dir", lambda: str(elsewhere))
     erp.night(NIGHT)
+    assert not elsewhere.exists()
     assert sorted(path.name for path in erp.home.iterdir()) == ["warehouse.duckdb"]
 
 
