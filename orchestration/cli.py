@@ -7,6 +7,7 @@ Exit codes: 0 done (for `run`: published), 1 a gate or step failed and nothing p
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from datetime import date, datetime
@@ -35,6 +36,23 @@ class _Day(click.ParamType):
             return date.fromisoformat(str(value))
         except ValueError:
             self.fail(f"received {value!r}; valid is a day written YYYY-MM-DD, for example 2026-10-31", param, ctx)
+
+
+def entry() -> None:
+    """Run the command as a program of its own.
+
+    The process ends without the interpreter's teardown: by then everything is closed and on disk, while
+    DuckDB's Python module would report every type that some library still refers to as leaked.
+    """
+    code: int | str | None = 0
+    try:
+        main()
+    except SystemExit as leaving:
+        code = leaving.code
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 _config_option = click.option(

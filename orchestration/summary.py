@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from orchestration.warehouse import Publication, open_warehouse
@@ -36,18 +37,21 @@ def _scores(connection: duckdb.DuckDBPyConnection) -> str:
     )
     others = _rows(
         connection,
-        "select score_status, status_reason, count(*) as customers from mart.customer_score "
-        "where score_status <> 'scored' group by all order by customers desc, status_reason",
+        "select score_status, count(*) as customers, any_value(status_reason order by status_reason) "
+        "from mart.customer_score where score_status <> 'scored' group by all order by customers desc, score_status",
     )
     model = _rows(
         connection,
-        "select model_kind, decision_reason from mart.model_run where is_published order by model_id limit 1",
+        "select model_kind, case when is_champion then 'champion' else decision end, decision_reason "
+        "from mart.model_run where is_published and as_of_date = (select max(as_of_date) from mart.model_run)",
     )
     most = max((count for _, count in grades), default=1)
     lines = [f"Customers scored: {sum(count for _, count in grades):,}"]
     lines += [f"  {grade:<6}{count:>8,}  {'#' * round(_WIDTH * count / most)}" for grade, count in grades]
-    lines += [f"  {_plain(status)}: {count:,} ({reason})" for status, reason, count in others]
-    lines += [f"  model: {kind}; {reason}" for kind, reason in model]
+    lines += [f"  {_plain(status)}: {count:,} (for example: {reason})" for status, count, reason in others]
+    for kind, role, reason in model:
+        lines.append(f"  model: {kind}, {role}")
+        lines += textwrap.wrap(reason, 100, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
 
 
@@ -99,13 +103,18 @@ def _quarantine(connection: duckdb.DuckDBPyConnection) -> str:
 def _where_next(connection: duckdb.DuckDBPyConnection, publication: Publication, settings: Settings) -> str:
     cases = _rows(
         connection,
-        "select customer_code, customer_name, grade, net_exposure_reporting, warnings_text from mart.worklist "
-        "order by work_rank limit 5",
+        "select work.customer_code, work.customer_name, work.grade, work.net_exposure_reporting, "
+        "work.open_warning_count, arg_max(warning.evidence_text, (warning.severity = 'red', warning.urgency)) "
+        "from mart.worklist as work join mart.warning on warning.customer_code = work.customer_code "
+        "and warning.state = 'open' where work.work_rank <= 5 "
+        "group by work.work_rank, work.customer_code, work.customer_name, work.grade, "
+        "work.net_exposure_reporting, work.open_warning_count order by work.work_rank",
     )
     lines = ["Look first at"]
     lines += [
-        f"  {code}  {(name or '')[:28]:<28}  {grade or '-':<4} net exposure {exposure:>14,.0f}  {text or ''}"
-        for code, name, grade, exposure, text in cases
+        f"  {code}  {(name or '')[:28]:<28}  {grade or '-':<4} net exposure {exposure:>12,.0f}  "
+        f"{warnings} warnings, {first}"
+        for code, name, grade, exposure, warnings, first in cases
     ]
     lines += [
         "",
