@@ -48,7 +48,9 @@ class Night:
 
 def main() -> None:
     """Print one table a night."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--customers", type=int, default=2000)
     parser.add_argument("--nights", type=int, default=2)
     arguments = parser.parse_args()
@@ -106,7 +108,10 @@ def _raw_models(home: Path, copy: Path) -> dict[str, float]:
     nodes = json.loads((home / "dbt" / "manifest.json").read_text(encoding="utf-8"))["nodes"]
     models: dict[str, Any] = {key: node for key, node in nodes.items() if node["resource_type"] == "model"}
     order = TopologicalSorter(
-        {key: [parent for parent in node["depends_on"]["nodes"] if parent in models] for key, node in models.items()}
+        {
+            key: [parent for parent in node["depends_on"]["nodes"] if parent in models]
+            for key, node in models.items()
+        }
     ).static_order()
     seconds: dict[str, float] = defaultdict(float)
     with duckdb.connect(str(copy)) as connection:
@@ -119,7 +124,9 @@ def _raw_models(home: Path, copy: Path) -> dict[str, float]:
             kind = "view" if node["config"]["materialized"] == "view" else "table"
             start = time.monotonic()
             if kind == "table":
-                connection.execute(f"create or replace temp table measured as {compiled.read_text(encoding='utf-8')}")
+                connection.execute(
+                    f"create or replace temp table measured as {compiled.read_text(encoding='utf-8')}"
+                )
             seconds[next(stage for stage in _STAGES if stage.removeprefix("dbt_") in node["tags"])] += (
                 time.monotonic() - start
             )
@@ -137,7 +144,9 @@ def _print(number: int, night: Night, raw: dict[str, float], home: Path) -> None
         else:
             print(f"  {step:<32}{seconds:>9.1f}")
     engine = sum(raw.values())
-    print(f"  {'all SQL models':<32}{sum(night.steps.get(stage, 0) for stage in _STAGES):>9.1f}{engine:>9.1f}")
+    print(
+        f"  {'all SQL models':<32}{sum(night.steps.get(stage, 0) for stage in _STAGES):>9.1f}{engine:>9.1f}"
+    )
     print(f"  warehouse {(home / 'warehouse.duckdb').stat().st_size / 1024**2:,.0f} MiB")
 
 

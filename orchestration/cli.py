@@ -12,7 +12,7 @@ import os
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from zoneinfo import ZoneInfo
 
 import click
@@ -26,7 +26,7 @@ FAILED = 1
 MISUSED = 2
 
 
-class _Day(click.ParamType):
+class _Day(click.ParamType[date]):
     name = "date"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
@@ -35,7 +35,9 @@ class _Day(click.ParamType):
         try:
             return date.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"received {value!r}; valid is a day written YYYY-MM-DD, for example 2026-10-31", param, ctx)
+            self.fail(
+                f"received {value!r}; valid is a day written YYYY-MM-DD, for example 2026-10-31", param, ctx
+            )
 
 
 def entry() -> None:
@@ -156,6 +158,6 @@ def _next_day(settings: Settings) -> date:
     return datetime.now(ZoneInfo(settings.time_zone)).date()
 
 
-def _fail(text: str) -> None:
+def _fail(text: str) -> NoReturn:
     click.echo(text, err=True)
     sys.exit(FAILED)

@@ -42,4 +42,6 @@ def build_definitions(settings: Settings, config_file: str = "") -> dg.Definitio
 def defs() -> dg.Definitions:
     """What Dagster's web interface and daemon load."""
     config_file = os.environ.get("TRADE_CREDIT_CONFIG", "")
-    return build_definitions(load_settings(Path(config_file) if config_file else None, env=os.environ), config_file)
+    return build_definitions(
+        load_settings(Path(config_file) if config_file else None, env=os.environ), config_file
+    )

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
 
 _MINIMUM_FREE_BYTES = 2 * 1024**3
-_PINNED = ("dagster", "dagster-dbt", "dbt-core", "dbt-duckdb", "duckdb", "great-expectations", "xgboost-cpu", "splink", "dlt")
+_PINNED = (
+    "dagster",
+    "dagster-dbt",
+    "dbt-core",
+    "dbt-duckdb",
+    "duckdb",
+    "great-expectations",
+    "xgboost-cpu",
+    "splink",
+    "dlt",
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,9 @@ def _warehouse(settings: Settings) -> Finding:
     try:
         with open_warehouse(settings.warehouse_path) as connection:
             row = connection.execute("select count(*) from information_schema.tables").fetchone()
-        return Finding("Warehouse", True, f"{settings.warehouse_path}, {row[0] if row else 0} tables and views")
+        return Finding(
+            "Warehouse", True, f"{settings.warehouse_path}, {row[0] if row else 0} tables and views"
+        )
     except WarehouseError as error:
         return Finding("Warehouse", False, str(error))
 
@@ -117,7 +129,9 @@ def _publication(settings: Settings) -> Finding:
             for table, rows in publication.tables.items():
                 count = connection.execute(f"select count(*) from mart.{table}").fetchone()
                 if count is None or count[0] != rows:
-                    return Finding("Publication", False, f"{table} holds {count} rows, its manifest says {rows}")
+                    return Finding(
+                        "Publication", False, f"{table} holds {count} rows, its manifest says {rows}"
+                    )
         return Finding("Publication", True, f"night of {publication.as_of}, {len(publication.tables)} tables")
     except WarehouseError as error:
         return Finding("Publication", False, str(error))

@@ -49,9 +49,13 @@ class _ProgressHandler(logging.Handler):
         print(text, file=sys.stderr, flush=True)
 
 
-@dg.logger(description="Progress lines for a person at a terminal")
-def progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
-    """A logger that prints steps as they start and end; chosen by the command line's run configuration."""
+def _progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("trade_credit.progress", level=logging.DEBUG)
     logger.addHandler(_ProgressHandler())
     return logger
+
+
+# Chosen by the command line's run configuration; the web interface keeps Dagster's own logger.
+progress_logger = dg.LoggerDefinition(
+    _progress_logger, description="Progress lines for a person at a terminal"
+)

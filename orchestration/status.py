@@ -56,7 +56,9 @@ def status_text(facts: dict[str, Any]) -> str:
     if run is None:
         lines.append("Last run:   none")
     else:
-        lines.append(f"Last run:   night of {run['as_of']} {run['state']} (started {run['started_at'] or 'unknown'})")
+        lines.append(
+            f"Last run:   night of {run['as_of']} {run['state']} (started {run['started_at'] or 'unknown'})"
+        )
         if run["failed_step"]:
             lines.append(f"            failed step {run['failed_step']}: {run['error']}")
     lines.append(f"Now:        {'a night is running' if facts['is_running'] else 'idle'}")

@@ -208,8 +208,9 @@ def publish_mart(
 ) -> Publication:
     """Copy the mart aside (read-only DuckDB file and Parquet), then move the pointer by one rename.
 
-    Tables are written in a total order, so that two equal nights give equal files. Killed before the rename, readers still see the night before; what was written aside is removed by the
-    next night. The `keep` newest publications stay.
+    Tables are written in a total order, so that two equal nights give equal files. Killed before the rename,
+    readers still see the night before; what was written aside is removed by the next night. The `keep` newest
+    publications stay.
     """
     publication_id = f"{as_of.isoformat()}-{run_id[:8]}"
     publication_dir.mkdir(parents=True, exist_ok=True)
@@ -277,7 +278,11 @@ def _remove_unfinished(publication_dir: Path) -> None:
 def _retire_old(publication_dir: Path, keep: int) -> None:
     current = (publication_dir / CURRENT).resolve()
     folders = sorted(
-        (folder for folder in publication_dir.iterdir() if (folder / MANIFEST).is_file() and not folder.is_symlink()),
+        (
+            folder
+            for folder in publication_dir.iterdir()
+            if (folder / MANIFEST).is_file() and not folder.is_symlink()
+        ),
         key=lambda folder: ((folder / MANIFEST).stat().st_mtime_ns, folder.name),
         reverse=True,
     )

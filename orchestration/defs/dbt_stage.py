@@ -78,7 +78,7 @@ def dbt_stage(name: str, *, select: str, manifest: Path) -> dg.AssetsDefinition:
 
 def _results(
     context: dg.AssetExecutionContext, outcomes: list[NodeOutcome], warehouse: Path
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     keys = {str(spec.metadata.get("dagster_dbt/unique_id")): spec.key for spec in context.assets_def.specs}
     checks = {
         str(spec.metadata.get("dagster_dbt/unique_id")): spec for spec in context.assets_def.check_specs

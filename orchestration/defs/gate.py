@@ -43,7 +43,7 @@ def _check(rule: Rule) -> dg.AssetCheckSpec:
 )
 def quality_gate(
     context: dg.AssetExecutionContext, night: Night
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Judge landed rows, keep bad ones apart with rule and owner, and stop the night where a rule blocks."""
     from quality.runner import QuarantineThresholds, run_gate
 
@@ -66,9 +66,7 @@ def quality_gate(
                 asset_key=_key(result.rule.table),
                 check_name=result.rule.id,
                 passed=result.status in {"passed", "not_applicable"},
-                severity=(
-                    dg.AssetCheckSeverity.ERROR if result.is_blocking else dg.AssetCheckSeverity.WARN
-                ),
+                severity=(dg.AssetCheckSeverity.ERROR if result.is_blocking else dg.AssetCheckSeverity.WARN),
                 metadata={
                     "status": result.status,
                     "expected": result.expected,

@@ -27,7 +27,7 @@ _OWNER = owner_team("IT Data Platform")
         for table in TABLES
     ],
 )
-def land_raw(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:
+def land_raw(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult[None]]:
     """Land new and changed rows of every configured source; nothing else in the night reads a source."""
     from orchestration.sources.landing import land
 

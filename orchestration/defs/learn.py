@@ -38,7 +38,7 @@ POLICY_TABLES = ("rating_scale", "score_scale", "score_rule", "model_gate", "exp
         ),
     ],
 )
-def learn_model(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:
+def learn_model(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult[None]]:
     """Train candidates, judge them beside champion and baselines, and keep the registry."""
     from models_ml import registry
     from models_ml.nightly import learn
@@ -78,11 +78,8 @@ def learn_model(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.
         with open_warehouse(settings.warehouse_path) as connection:
             runs = replace_night(connection, "ml.model_run", MODEL_RUN, outcome.runs, night.day)
             metrics = replace_night(connection, "ml.model_metric", MODEL_METRIC, outcome.metrics, night.day)
-        headline = {
-            f"{row.model_kind}_auc": float(row.value)
-            for row in outcome.metrics.itertuples()
-            if row.metric == "auc" and row.segment == "all"
-        }
+        overall = outcome.metrics.query("metric == 'auc' and segment == 'all'")
+        headline = dict(zip(overall["model_id"] + "_auc", overall["value"].astype(float), strict=True))
         yield dg.MaterializeResult(
             asset_key=["ml", "model_run"],
             metadata={

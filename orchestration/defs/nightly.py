@@ -33,6 +33,7 @@ def build_job() -> UnresolvedAssetJobDefinition:
 
 def build_schedule(cron: str, time_zone: str, config_file: str) -> dg.ScheduleDefinition:
     """The nightly schedule: each tick answers for the day it falls on in the company's time zone."""
+
     @dg.schedule(
         name="nightly_schedule",
         job_name=JOB_NAME,

@@ -20,7 +20,7 @@ def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
         kinds={"duckdb", "parquet"},
         description="The published mart: a read-only DuckDB file and Parquet, switched by one rename.",
     )
-    def publish_mart_asset(context: dg.AssetExecutionContext, night: Night) -> dg.MaterializeResult:
+    def publish_mart_asset(context: dg.AssetExecutionContext, night: Night) -> dg.MaterializeResult[None]:
         with clear_failures(context):
             settings = night.settings()
             publication = publish_mart(

@@ -35,7 +35,9 @@ _TABLES = {
         for table, description in _TABLES.items()
     ],
 )
-def resolve_customers(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:
+def resolve_customers(
+    context: dg.AssetExecutionContext, night: Night
+) -> Iterator[dg.MaterializeResult[None]]:
     """Link customers across systems and give each a stable code."""
     from models_ml.entities import ResolveSettings, resolve
     from orchestration.sources.steward import read_decisions

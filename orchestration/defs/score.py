@@ -23,7 +23,11 @@ _TABLES = {
     specs=[
         dg.AssetSpec(
             ["ml", table],
-            deps=[["ml", "model_run"], ["features", "customer_cutoff"], ["features", "customer_cutoff_prior"]],
+            deps=[
+                ["ml", "model_run"],
+                ["features", "customer_cutoff"],
+                ["features", "customer_cutoff_prior"],
+            ],
             group_name="score",
             description=description,
             owners=[_OWNER],
@@ -32,7 +36,7 @@ _TABLES = {
         for table, description in _TABLES.items()
     ],
 )
-def score_customers(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult]:
+def score_customers(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult[None]]:
     """Score every customer known at the night's day with the model that learning chose."""
     from models_ml import registry
     from models_ml.nightly import score_night
@@ -42,7 +46,9 @@ def score_customers(context: dg.AssetExecutionContext, night: Night) -> Iterator
         settings = night.settings()
         champion = registry.champion_at(settings.models_dir, night.day)
         if champion is None:
-            raise NightError(f"No model is registered for {night.as_of}; run the whole night, not one step of it.")
+            raise NightError(
+                f"No model is registered for {night.as_of}; run the whole night, not one step of it."
+            )
         with open_warehouse(settings.warehouse_path) as connection:
             policy = read_policy(
                 {table: connection.execute(f"from policy.{table}").df() for table in POLICY_TABLES},

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,6 +16,9 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
+from click.testing import CliRunner, Result
+
+from orchestration.cli import main
 
 AS_OF = date(2026, 6, 30)
 
@@ -47,6 +51,17 @@ class Company:
             self.home, "run", "--config", str(self.config_path), "--as-of", as_of.isoformat(), *arguments
         )
 
+    def run_here(self, *arguments: str, as_of: date = AS_OF) -> Result:
+        """The same command in this process, which spares each test the imports."""
+        return invoke(
+            self.home, "run", "--config", str(self.config_path), "--as-of", as_of.isoformat(), *arguments
+        )
+
+    def rewrite(self, table: str, change: Callable[[str], str]) -> None:
+        """Change the text of one table's file."""
+        path = self.folder / f"{table}.csv"
+        path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+
     def published(self, query: str) -> list[tuple[object, ...]]:
         """The answer of the published mart, opened read-only as BI tools do."""
         with duckdb.connect(str(self.current / "mart.duckdb"), read_only=True) as connection:
@@ -67,6 +82,11 @@ def command(home: Path, *arguments: str, timeout: int = 300) -> subprocess.Compl
         timeout=timeout,
         check=False,
     )
+
+
+def invoke(home: Path, *arguments: str) -> Result:
+    """Run the command in this process with its state under `home`."""
+    return CliRunner(env={"TRADE_CREDIT_HOME": str(home)}).invoke(main, list(arguments))
 
 
 def write_company(folder: Path, *, customers: int = 40, months: int = 10) -> Company:
@@ -166,20 +186,14 @@ def company(tmp_path: Path) -> Company:
 @pytest.fixture
 def published_company(tmp_path: Path, published_template: Path) -> Company:
     """A small company with one published night; a copy, so that a test may spoil it."""
-    import shutil
-
     shutil.copytree(published_template, tmp_path / "company", symlinks=True)
-    template = write_company(tmp_path / "company")
-    return template
+    return write_company(tmp_path / "company")
 
 
 @pytest.fixture(scope="session")
-def published_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def published_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One published night, made once for every test that starts from it."""
     company = write_company(tmp_path_factory.mktemp("template") / "company")
-    outcome = company.run()
-    assert outcome.returncode == 0, outcome.stderr
-    yield company.folder
-
-
-Spoil = Callable[[Company], None]
+    outcome = company.run_here()
+    assert outcome.exit_code == 0, outcome.output
+    return company.folder

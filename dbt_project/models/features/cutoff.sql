@@ -17,16 +17,12 @@ month_ends as (
 
 ),
 
--- Six months of history; a ledger shorter than 15 months could not spare them and gives two.
+-- Half a year of history before the first lesson; a model of a shorter horizon needs no more than its horizon.
 trained as (
 
     select cutoff_date
     from month_ends
-    where cutoff_date >= {{ add_months('first_day', 6) }}
-        or (
-            {{ add_months('first_day', 15) }} > {{ as_of_date() }}
-            and cutoff_date >= {{ add_months('first_day', 2) }}
-        )
+    where cutoff_date >= {{ add_months('first_day', [6, var('horizon_months') | int] | min) }}
 
 ),
 

@@ -1,0 +1,122 @@
+"""One night on a small company: repeatable to the byte, safe from a kill at any step, readable all the while."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.warehouse import current_publication, switch_publication
+from tests.pipeline.conftest import AS_OF, Company, command, write_company
+
+
+def test_rerun_of_a_night_gives_the_same_files(published_company: Company) -> None:
+    before = published_company.snapshot()
+    outcome = published_company.run_here()
+    assert outcome.exit_code == 0, outcome.output
+    assert published_company.snapshot() == before
+
+
+def test_another_home_gives_the_same_files(published_company: Company, tmp_path: Path) -> None:
+    other = write_company(tmp_path / "other")
+    outcome = other.run_here()
+    assert outcome.exit_code == 0, outcome.output
+    assert other.snapshot() == published_company.snapshot()
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 8, 9])
+def test_killed_night_leaves_the_publication_and_reruns_to_the_same_result(
+    published_company: Company, step: int
+) -> None:
+    before = published_company.snapshot()
+    day = AS_OF + timedelta(days=1)
+    _run_until(published_company, step, day.isoformat())
+    assert published_company.snapshot() == before
+    status = command(published_company.home, "status", "--config", str(published_company.config_path))
+    assert "interrupted" in status.stdout
+    killed_then_run = published_company.run_here(as_of=day)
+    assert killed_then_run.exit_code == 0, killed_then_run.output
+    after = published_company.snapshot()
+    again = published_company.run_here(as_of=day)
+    assert again.exit_code == 0, again.output
+    assert published_company.snapshot() == after
+    assert published_company.published("select distinct as_of_date from mart.customer_score") == [(day,)]
+
+
+def _run_until(company: Company, step: int, as_of: str) -> None:
+    """Start a night and kill it, without any chance to clean up, as soon as it announces a step."""
+    process = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("trade-credit")),
+            "run",
+            "--config",
+            str(company.config_path),
+            "--as-of",
+            as_of,
+        ],
+        env={**os.environ, "TRADE_CREDIT_HOME": str(company.home)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(f"[{step}/"):
+            process.send_signal(signal.SIGKILL)
+            break
+    process.stderr.read()
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_reader_keeps_its_night_while_the_next_is_published(published_company: Company) -> None:
+    with duckdb.connect(str(published_company.current / "mart.duckdb"), read_only=True) as reader:
+        question = "select count(*), max(as_of_date) from mart.customer_score"
+        before = reader.execute(question).fetchall()
+        outcome = published_company.run_here(as_of=AS_OF + timedelta(days=1))
+        assert outcome.exit_code == 0, outcome.output
+        assert reader.execute(question).fetchall() == before
+    assert published_company.published("select max(as_of_date) from mart.customer_score") == [
+        (AS_OF + timedelta(days=1),)
+    ]
+
+
+def test_earlier_as_of_treats_later_payments_as_unknown(published_company: Company) -> None:
+    earlier = AS_OF - timedelta(days=60)
+    outcome = published_company.run_here(as_of=earlier)
+    assert outcome.exit_code == 0, outcome.output
+    late = published_company.published(
+        "select count(*) from mart.fct_ledger_entry "
+        f"where effective_date > date '{earlier}' or known_at > date '{earlier}'"
+    )
+    assert late == [(0,)]
+    [(paid_later,)] = published_company.published(
+        "select count(*) from mart.fct_invoice where open_amount > 0 and days_past_due > 0"
+    )
+    assert paid_later > 0
+
+
+def test_status_and_doctor_tell_what_is_published(published_company: Company) -> None:
+    config = ["--config", str(published_company.config_path)]
+    status = command(published_company.home, "status", *config, "--json")
+    assert status.returncode == 0
+    assert f'"as_of": "{AS_OF}"' in status.stdout
+    doctor = command(published_company.home, "doctor", *config)
+    assert doctor.returncode == 0, doctor.stdout
+    (published_company.folder / "invoices.csv").unlink()
+    doctor = command(published_company.home, "doctor", *config)
+    assert doctor.returncode == 1
+    assert "FAIL  Source erp" in doctor.stdout
+
+
+def test_pointer_always_leads_to_a_whole_publication(published_company: Company) -> None:
+    publication = current_publication(published_company.home / "publication")
+    assert publication is not None
+    switch_publication(published_company.home / "publication", Path(publication.folder))
+    assert current_publication(published_company.home / "publication") == publication
+    assert set(publication.tables) == {
+        path.stem for path in (published_company.current / "parquet").iterdir()
+    }
