@@ -6,8 +6,8 @@ Exit codes: 0 done (for `run`: published), 1 a gate or step failed and nothing p
 
 from __future__ import annotations
 
+import atexit
 import json
-import logging
 import os
 import sys
 from datetime import date, datetime
@@ -43,15 +43,16 @@ class _Day(click.ParamType[date]):
 def entry() -> None:
     """Run the command as a program of its own.
 
-    The process ends without the interpreter's teardown: by then everything is closed and on disk, while
-    DuckDB's Python module would report every type that some library still refers to as leaked.
+    Exit functions run as always, then the process ends without tearing the interpreter down: importing Great
+    Expectations keeps modules alive to the very end, and DuckDB's Python module would print a page of notes on
+    types that were not freed.
     """
     code: int | str | None = 0
     try:
         main()
     except SystemExit as leaving:
         code = leaving.code
-    logging.shutdown()
+    atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))

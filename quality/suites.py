@@ -197,6 +197,7 @@ def _build_docs(context: Any, docs_dir: Path) -> None:
 
 # Connections that the SQLAlchemy dialect below hands out, by the name used in its URL.
 _SERVED: dict[str, DuckDBPyConnection] = {}
+_CONNECTIONS: list[_Connection] = []
 
 
 @contextmanager
@@ -211,14 +212,17 @@ def _served(con: DuckDBPyConnection) -> Iterator[str]:
         yield f"duckdb+served:///{name}"
     finally:
         del _SERVED[name]
+        # Pools and caches keep their connections for as long as the process lives; DuckDB's must not live so long.
+        for connection in _CONNECTIONS:
+            connection.con = None
+        _CONNECTIONS.clear()
 
 
 class _Cursor:
     """Fetches inside execute: Great Expectations closes its connection before it reads the result."""
 
-    def __init__(self, connection: _Connection, con: DuckDBPyConnection) -> None:
+    def __init__(self, connection: _Connection) -> None:
         self.connection = connection
-        self._con = con
         self._rows: list[tuple[Any, ...]] = []
         self._next = 0
         self.description: Any = None
@@ -226,9 +230,13 @@ class _Cursor:
         self.arraysize = 1
 
     def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
-        self._con.execute(statement, parameters) if parameters else self._con.execute(statement)
-        self.description = self._con.description
-        self._rows = self._con.fetchall() if self.description else []
+        con = self.connection.con
+        if con is None:
+            raise RuntimeError("the gate that served this connection has ended")
+        con.execute(statement, parameters) if parameters else con.execute(statement)
+        # Column names only: DuckDB's type objects would be kept by SQLAlchemy's caches.
+        self.description = [(column[0], *[None] * 6) for column in con.description or ()]
+        self._rows = con.fetchall() if self.description else []
         self._next = 0
 
     def fetchone(self) -> tuple[Any, ...] | None:
@@ -251,11 +259,12 @@ class _Connection:
     """The gate's own connection as DB-API: it stays open and in autocommit, whatever the pool does."""
 
     def __init__(self, con: DuckDBPyConnection) -> None:
-        self._con = con
+        self.con: DuckDBPyConnection | None = con
         self.notices: list[str] = []
+        _CONNECTIONS.append(self)
 
     def cursor(self) -> _Cursor:
-        return _Cursor(self, self._con)
+        return _Cursor(self)
 
     def begin(self) -> None: ...
 
