@@ -64,6 +64,7 @@ def run_night(settings: Settings, *, config: Path | None, as_of: date, full_refr
     """
     settings.home.mkdir(parents=True, exist_ok=True)
     hold_night_lock(settings.home)
+    remember_start(settings.home, as_of.isoformat(), run_id="")
     try:
         return _execute(settings, config, as_of, full_refresh)
     finally:

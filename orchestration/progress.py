@@ -30,8 +30,8 @@ class _ProgressHandler(logging.Handler):
         event = getattr(record, "dagster_event", None)
         meta = getattr(record, "dagster_meta", {})
         if event is None:
-            # Records without a step are the engine talking about its own plan.
-            if record.levelno >= logging.INFO and meta.get("step_key"):
+            # What is logged outside a started step is the engine talking about its own plan.
+            if record.levelno >= logging.INFO and meta.get("step_key") in self._started:
                 self._write(f"      {meta.get('orig_message', record.getMessage())}")
             return
         step = event.step_key or ""

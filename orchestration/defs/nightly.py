@@ -1,6 +1,7 @@
 """Nightly: the one job over the whole graph, its schedule, and what is remembered of how it ended."""
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -42,7 +43,7 @@ def build_schedule(cron: str, time_zone: str, config_file: str) -> dg.ScheduleDe
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     def nightly_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        day = context.scheduled_execution_time.date()
+        day = context.scheduled_execution_time.astimezone(ZoneInfo(time_zone)).date()
         return dg.RunRequest(
             run_key=day.isoformat(),
             run_config=night_run_config(day, Path(config_file) if config_file else None),

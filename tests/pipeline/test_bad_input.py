@@ -117,7 +117,7 @@ def test_table_over_its_quarantine_threshold_blocks(published_company: Company) 
     outcome = published_company.run_here()
     assert outcome.exit_code == 1
     assert "the threshold is 5.0%" in outcome.output
-    assert "invoice_due_missing" in outcome.output or "due" in outcome.output
+    assert "invoice_due_date_missing" in outcome.output
     assert published_company.snapshot() == before
 
 

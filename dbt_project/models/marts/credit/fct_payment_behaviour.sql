@@ -13,10 +13,11 @@ paid as (
         window_length.window_months,
         count(*) as paid_invoice_count,
         sum(invoice.amount_reporting) as paid_amount_reporting,
-        sum(cast(invoice.amount_reporting as double) * invoice.days_beyond_terms)
-            / nullif(sum(cast(invoice.amount_reporting as double)), 0) as days_beyond_terms_weighted,
-        sum(cast(invoice.amount_reporting as double) * ({{ payment_index('invoice.days_paid_after_due') }}))
-            / nullif(sum(cast(invoice.amount_reporting as double)), 0) as payment_index,
+        -- Summed as decimals: a sum of doubles depends on the order the engine's threads happen to add in.
+        sum(invoice.amount_reporting * invoice.days_beyond_terms)
+            / nullif(sum(invoice.amount_reporting), 0) as days_beyond_terms_weighted,
+        sum(invoice.amount_reporting * cast({{ payment_index('invoice.days_paid_after_due') }} as decimal(9, 4)))
+            / nullif(sum(invoice.amount_reporting), 0) as payment_index,
         avg(case when invoice.days_beyond_terms = 0 then 1.0 else 0.0 end) as on_time_share,
         avg(cast(invoice.days_to_pay as double)) as average_days_to_pay
     from {{ ref('fct_invoice') }} as invoice

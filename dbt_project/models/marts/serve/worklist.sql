@@ -54,7 +54,7 @@ texts as (
 
 average_pd as (
 
-    select avg(pd) as pd from {{ ref('customer_score') }} where score_status = 'scored'
+    select avg(cast(pd as decimal(18, 12))) as pd from {{ ref('customer_score') }} where score_status = 'scored'
 
 ),
 
