@@ -1,6 +1,6 @@
 # trade-credit: `make run` is one night, `make test` proves it. `make help` lists the rest.
 SHELL := /bin/bash
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && { echo $$p; break; }; done)
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 UV_VERSION := 0.13.9
 VENV := .venv
 STAMP := $(VENV)/.installed
@@ -15,7 +15,7 @@ help: ## Show this list
 setup: $(STAMP) ## Make the locked environment in .venv (needs Python 3.11+ only)
 
 $(STAMP): pyproject.toml uv.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "trade-credit needs Python 3.11 or newer; found $$($(PYTHON) --version 2>&1). Name another: make setup PYTHON=/path/to/python3.12"; exit 2; }
+	@test -n "$(PYTHON)" || { echo "trade-credit needs Python 3.11 or newer and found none on PATH. Name one: make setup PYTHON=/path/to/python3.12"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@UV_COMPILE_BYTECODE=1 VIRTUAL_ENV=$(abspath $(VENV)) UV_PROJECT_ENVIRONMENT=$(abspath $(VENV)) $(BIN)/uv sync --frozen --inexact --quiet --python $(BIN)/python

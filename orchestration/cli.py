@@ -80,12 +80,16 @@ def run(config: Path | None, as_of: date | None, full_refresh: bool) -> None:
     """Run one night and publish it, or change nothing."""
     settings = _settings(config)
     from orchestration import nightly_run
+    from orchestration.settings import ConfigurationError
     from orchestration.summary import night_summary
     from orchestration.warehouse import WarehouseError
 
     try:
         day = as_of or _next_day(settings)
         outcome = nightly_run.run_night(settings, config=config, as_of=day, full_refresh=full_refresh)
+    except ConfigurationError as error:
+        click.echo(str(error), err=True)
+        sys.exit(MISUSED)
     except WarehouseError as error:
         _fail(str(error))
     if outcome.publication is None:

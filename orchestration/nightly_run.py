@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.instance import prepare_instance
+from orchestration.settings import HOME_VARIABLE, ConfigurationError, Problem
 from orchestration.warehouse import (
     Publication,
     current_publication,
@@ -20,6 +21,7 @@ from orchestration.warehouse import (
 if TYPE_CHECKING:
     from orchestration.settings import Settings
 
+OWNER = "company.txt"
 LAST_RUN = "last_run.json"
 LAST_TRACE = "last_error.txt"
 
@@ -60,15 +62,41 @@ def next_demo_day(settings: Settings) -> date:
 def run_night(settings: Settings, *, config: Path | None, as_of: date, full_refresh: bool) -> NightOutcome:
     """Run the nightly job for `as_of` and return how it ended.
 
-    Raises NightInProgressError where another process is running a night on the same state folder.
+    Raises NightInProgressError where another process is running a night on the same state folder, and
+    ConfigurationError where the folder is another company's.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
+    claim_home(settings)
     hold_night_lock(settings.home)
     remember_start(settings.home, as_of.isoformat(), run_id="")
     try:
         return _execute(settings, config, as_of, full_refresh)
     finally:
         release_night_lock(settings.home)
+
+
+def claim_home(settings: Settings) -> None:
+    """Mark the state folder as this company's; two companies in one warehouse would be added up.
+
+    Raises ConfigurationError where the folder holds another company.
+    """
+    path = settings.home / OWNER
+    settings.home.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        path.write_text(settings.company + "\n", encoding="utf-8")
+        return
+    owner = path.read_text(encoding="utf-8").strip()
+    if owner != settings.company:
+        raise ConfigurationError(
+            (
+                Problem(
+                    str(settings.home),
+                    f"this state folder holds {owner!r}, the configuration is of {settings.company!r}",
+                    f"give each company a folder of its own, for example {HOME_VARIABLE}="
+                    f"{settings.home.name}-{settings.config_path.stem} (if the company only has a new name, "
+                    f"write it into {path.name})",
+                ),
+            )
+        )
 
 
 def remember_start(home: Path, as_of: str, run_id: str) -> None:

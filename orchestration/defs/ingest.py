@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.night import Night, clear_failures
-from orchestration.nightly_run import remember_start
+from orchestration.nightly_run import claim_home, remember_start
 from orchestration.owners import owner_team
 from orchestration.sources.contract import TABLES
 from orchestration.warehouse import hold_night_lock, open_warehouse, prepare_warehouse
@@ -33,6 +33,7 @@ def land_raw(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.Mat
 
     with clear_failures(context):
         settings = night.settings()
+        claim_home(settings)
         hold_night_lock(settings.home)
         remember_start(settings.home, night.as_of, context.run_id)
         prepare_warehouse(settings.warehouse_path)

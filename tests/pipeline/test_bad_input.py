@@ -21,7 +21,7 @@ def _without_due_date_column(text: str) -> str:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        pytest.param(lambda path: path.unlink(), "no such file", id="missing"),
+        pytest.param(lambda path: path.unlink(), "no file invoices.csv", id="missing"),
         pytest.param(lambda path: path.write_bytes(b""), "empty", id="empty"),
         pytest.param(
             lambda path: path.write_text(_cut_in_the_middle_of_a_row(path.read_text())),
@@ -90,6 +90,17 @@ def test_every_configuration_error_is_listed_at_once(company: Company) -> None:
     for told in ("reporting_currency", "Europe/Amsterdam", "'model'", "horizon_months"):
         assert told in outcome.output
     assert not company.current.exists()
+
+
+def test_state_folder_of_another_company_is_refused(published_company: Company) -> None:
+    before = published_company.snapshot()
+    published_company.config["company"] = "Quite Another Company"
+    published_company.write_config()
+    outcome = published_company.run_here()
+    assert outcome.exit_code == 2
+    assert "'Small Company'" in outcome.output
+    assert "TRADE_CREDIT_HOME=" in outcome.output
+    assert published_company.snapshot() == before
 
 
 def test_a_day_that_is_no_date_is_wrong_usage(company: Company) -> None:
