@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 # One run at a time: a second launched from the interface waits in the queue instead of failing on the lock.
+# Captured output is not kept: capturing leaves processes behind when a night is killed, and what steps have to say
+# stands in the run's events.
 _DAGSTER_YAML = """\
 telemetry:
   enabled: false
 nux:
   enabled: false
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 concurrency:
   runs:
     max_concurrent_runs: 1
