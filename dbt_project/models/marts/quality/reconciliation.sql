@@ -32,6 +32,9 @@ landed as (
         legal_entity,
         currency,
         sum(receivable_amount) as source_amount,
+        -- A document delivered twice is booked once in the general ledger.
+        sum(case when state = 'quarantined' and occurrence = 1 then receivable_amount else 0 end)
+            as quarantined_once_amount,
         {%- for state in ['quarantined', 'not_yet_known', 'waiting'] %}
         sum(case when state = '{{ state }}' then receivable_amount else 0 end) as {{ state }}_amount{{ ',' if not loop.last }}
         {%- endfor %}
@@ -102,6 +105,7 @@ compared as (
         coalesce(landed.source_amount, 0) as source_amount,
         coalesce(derived.derived_amount, 0) as derived_amount,
         coalesce(landed.quarantined_amount, 0) as quarantined_amount,
+        coalesce(landed.quarantined_once_amount, 0) as quarantined_once_amount,
         coalesce(landed.not_yet_known_amount, 0) as not_yet_known_amount,
         coalesce(landed.waiting_amount, 0) as waiting_amount,
         control_account.balance_date as gl_balance_date,
@@ -152,9 +156,9 @@ select
         when gl_balance is null then 'not_available'
         when gl_difference = 0 then 'reconciled'
         when gl_difference = -late_amount then 'entries known after the balance date'
-        when gl_difference = quarantined_amount then 'rows in quarantine'
+        when gl_difference = quarantined_once_amount then 'rows in quarantine'
         when gl_difference = waiting_amount then 'rows waiting for a row they depend on'
-        when gl_difference = quarantined_amount + waiting_amount then 'rows in quarantine or waiting'
+        when gl_difference = quarantined_once_amount + waiting_amount then 'rows in quarantine or waiting'
         else 'unexplained'
     end as gl_status
 from measured
