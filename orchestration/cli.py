@@ -13,7 +13,6 @@ import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -160,7 +159,7 @@ def _next_day(settings: Settings) -> date:
 
     if settings.demo is not None:
         return next_demo_day(settings)
-    return datetime.now(ZoneInfo(settings.time_zone)).date()
+    return datetime.now(settings.zone).date()
 
 
 def _fail(text: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,12 +65,11 @@ def build(
     *,
     select: str,
     variables: Mapping[str, Any],
-    on_node: Callable[[str, str], None] | None = None,
 ) -> list[NodeOutcome]:
     """Run `dbt build` for one stage and return how each node ended, tests included.
 
-    `on_node(name, status)` is called as nodes finish. Failing nodes are returned, not raised, so that the
-    caller can report each; raises DbtError where dbt could not run at all.
+    Failing nodes are returned, not raised, so that the caller can report each; raises DbtError where dbt could
+    not run at all.
     """
     prepared_manifest(home)
     arguments = [
@@ -83,7 +82,7 @@ def build(
         "--vars",
         json.dumps(dict(variables), sort_keys=True),
     ]
-    result = _invoke(home, arguments, warehouse=warehouse, manifest=_load_manifest(home), on_node=on_node)
+    result = _invoke(home, arguments, warehouse=warehouse, manifest=_load_manifest(home))
     return [
         NodeOutcome(
             unique_id=outcome.node.unique_id,
@@ -104,7 +103,6 @@ def _invoke(
     *,
     warehouse: Path | None = None,
     manifest: Manifest | None = None,
-    on_node: Callable[[str, str], None] | None = None,
 ) -> Any:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
@@ -112,8 +110,7 @@ def _invoke(
     target = dbt_target_dir(home)
     target.mkdir(parents=True, exist_ok=True)
     os.environ["TRADE_CREDIT_WAREHOUSE"] = str(warehouse or home / "warehouse.duckdb")
-    callbacks = [_node_listener(on_node)] if on_node else []
-    outcome = dbtRunner(manifest=manifest, callbacks=callbacks).invoke(
+    outcome = dbtRunner(manifest=manifest).invoke(
         [
             *arguments,
             "--project-dir",
@@ -145,14 +142,6 @@ def _load_manifest(home: Path) -> Manifest:
     from dbt.contracts.graph.manifest import Manifest
 
     return Manifest.from_msgpack((dbt_target_dir(home) / "partial_parse.msgpack").read_bytes())
-
-
-def _node_listener(on_node: Callable[[str, str], None]) -> Callable[[Any], None]:
-    def listen(event: Any) -> None:
-        if event.info.name == "NodeFinished":
-            on_node(event.data.node_info.node_name, event.data.node_info.node_status)
-
-    return listen
 
 
 def _project_stamp() -> str:
