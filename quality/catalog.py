@@ -1,4 +1,4 @@
-"""The rule catalogue: reads quality/rules/*.yml into typed rules and reports every mistake at once."""
+"""The rule catalogue: reads quality/rules/ into typed rules and reports every mistake at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ Owner = Literal[
     "Finance",
 ]
 
+# Rules over landed tables; those over published marts lie in the folder beneath.
 RULES_FOLDER = Path(__file__).parent / "rules"
+MART_RULES_FOLDER = RULES_FOLDER / "mart"
+MART = "mart."
 LISTS_FOLDER = Path(__file__).parent / "lists"
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
@@ -33,12 +36,14 @@ class Kind:
 
     `looks_at` is 'row' where one row alone decides (all such rules of a table share one scan), 'rows' where
     other rows or tables decide, and 'table' where the table as a whole fails rather than rows in it.
+    `of_marts` says whether it may judge a mart: marts are typed already, landed columns are text.
     """
 
     looks_at: Literal["row", "rows", "table"]
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     expectation: str = ""
+    of_marts: bool = False
 
 
 KINDS: dict[str, Kind] = {
@@ -62,17 +67,22 @@ KINDS: dict[str, Kind] = {
     "check_digit": Kind(
         "row", ("column", "kind_column"), expectation="{column} carries the right check digit"
     ),
-    "fails_when": Kind("row", ("predicate",)),
+    "fails_when": Kind("row", ("predicate",), of_marts=True),
     "refers_to": Kind(
         "rows",
         ("column", "table", "key", "among"),
         ("when",),
         "{column} is found among {among} {table}.{key}",
+        of_marts=True,
     ),
-    "failing_rows": Kind("rows", ("query",)),
-    "not_empty": Kind("table", (), ("required_table",), "the table holds at least one row"),
+    "failing_rows": Kind("rows", ("query",), of_marts=True),
+    "finds_nothing": Kind("table", ("query",), of_marts=True),
+    "not_empty": Kind("table", (), ("required_table",), "the table holds at least one row", of_marts=True),
     "fresh": Kind(
-        "table", ("column", "max_age_days"), expectation="newest {column} at most {max_age_days} days old"
+        "table",
+        ("column", "max_age_days"),
+        expectation="newest {column} at most {max_age_days} days old",
+        of_marts=True,
     ),
     "source_totals": Kind(
         "table", expectation="rows and amounts landed equal those read, by file and currency"
@@ -87,8 +97,10 @@ class Rule:
     `severity_old` is the severity for rows whose event date lies before the cut-over date (None: same as
     `severity`). `withhold` keeps the row but hides the failing value from what is accepted, for optional
     columns whose row must not vanish with them. `max_failed_share` is the share of rows that may fail before
-    the rule does (0 to 1). `needs` names optional tables without which the rule does not apply. `event_date`
-    is the column that says whether a row is old.
+    the rule does (0 to 1). `needs` names optional contract tables without which the rule does not apply.
+    `event_date` is the column that says whether a row is old. `table` is a contract table, or `mart.<name>`:
+    then `key` holds the columns that name a row. `show` names columns whose values are given with each
+    failing key.
     """
 
     id: str
@@ -106,6 +118,13 @@ class Rule:
     max_failed_share: float = 0.0
     needs: tuple[str, ...] = ()
     event_date: str | None = None
+    key: tuple[str, ...] = ()
+    show: tuple[str, ...] = ()
+
+    @property
+    def relation(self) -> str:
+        """The table in the warehouse whose rows are judged."""
+        return self.table if self.table.startswith(MART) else f"staging.landed_{self.table}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -116,7 +135,7 @@ class Rule:
     @property
     def expected(self) -> str:
         """What the rule demands, in one sentence."""
-        if self.kind in ("fails_when", "failing_rows"):
+        if self.kind in ("fails_when", "failing_rows", "finds_nothing"):
             return f"no case of: {self.reason}"
         values = {key: _shown(value) for key, value in self.params.items()}
         low, high = self.params.get("min"), self.params.get("max")
@@ -141,9 +160,9 @@ class RuleError(ValueError):
         )
 
 
-_FILE_KEYS = {"table", "event_date", "rules"}
+_FILE_KEYS = {"table", "event_date", "key", "rules"}
 _RULE_REQUIRED = ("id", "dimension", "severity", "owner", "reason", "remedy", "expect")
-_RULE_OPTIONAL = ("scope", "severity_old", "withhold", "max_failed_share", "needs")
+_RULE_OPTIONAL = ("scope", "severity_old", "withhold", "max_failed_share", "needs", "show")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "dimension": get_args(Dimension),
     "severity": get_args(Severity),
@@ -160,9 +179,10 @@ def load_rules(
 
     Parameters
     ----------
-    folder: where the *.yml files lie; None for the rules that come with the project.
-    contract: columns of every contract table; where given, a rule that names an unknown table or column is a
-    mistake.
+    folder: where the *.yml files lie; None for the rules over landed tables that come with the project,
+    MART_RULES_FOLDER for those over published marts.
+    contract: columns of every contract table (and, for marts, of every `mart.<name>`); where given, a rule
+    that names an unknown table or column is a mistake.
 
     Raises RuleError with all mistakes of all files.
     """
@@ -223,6 +243,20 @@ def _read_file(
     columns = set(contract[table]) if contract is not None and table in contract else None
     if event_date is not None and columns is not None and event_date not in columns:
         header.append(f"{file_name}: event_date: table {table} has no column '{event_date}'")
+    key = content.get("key")
+    if table.startswith(MART):
+        if not isinstance(key, list) or not key:
+            header.append(f"{file_name}: 'key' is missing, it lists the columns that name a row of {table}")
+            key = []
+        if event_date is not None:
+            header.append(f"{file_name}: event_date is for landed tables: a mart has no tolerant rules")
+        header += [
+            f"{file_name}: key: table {table} has no column '{name}'"
+            for name in key
+            if columns is not None and name not in columns
+        ]
+    elif key is not None:
+        header.append(f"{file_name}: 'key' is for marts: landed rows are named by their source key")
     entries = content.get("rules")
     if not isinstance(entries, list) or not entries:
         header.append(f"{file_name}: 'rules' must be a list with at least one rule")
@@ -236,7 +270,9 @@ def _read_file(
         if isinstance(entry.get("id"), str):
             where = f"{file_name}: rule {entry['id']}"
         problems = _rule_problems(entry, event_date, contract, columns)
-        rule = None if problems else _build(entry, table, event_date)
+        if table.startswith(MART):
+            problems += _mart_problems(entry)
+        rule = None if problems else _build(entry, table, event_date, tuple(key or ()))
         read.append((rule, [f"{where}: {problem}" for problem in problems]))
     return read
 
@@ -280,6 +316,27 @@ def _rule_problems(
     for name in entry.get("needs") or ():
         if contract is not None and name not in contract:
             problems.append(f"needs: unknown table '{name}'")
+    for name in entry.get("show") or ():
+        if columns is not None and name not in columns:
+            problems.append(f"show: the table has no column '{name}'")
+    return problems
+
+
+def _mart_problems(entry: dict[str, Any]) -> list[str]:
+    """What a rule over a mart may not say: its rows are results, so none can be taken out or excused."""
+    problems = []
+    if entry.get("severity") == "quarantine":
+        problems.append("a row of a mart is no delivery to keep apart: severity must be block or warn")
+    problems += [
+        f"{option} is for landed tables"
+        for option in ("scope", "severity_old", "withhold")
+        if entry.get(option) is not None
+    ]
+    expect = entry.get("expect")
+    name = str(expect.get("kind")) if isinstance(expect, dict) else ""
+    if name in KINDS and not KINDS[name].of_marts:
+        valid = ", ".join(sorted(name for name, known in KINDS.items() if known.of_marts))
+        problems.append(f"{name} reads columns as delivered text; over marts valid kinds are {valid}")
     return problems
 
 
@@ -318,8 +375,11 @@ def _expect_problems(
     if expect["kind"] == "between" and "min" not in expect and "max" not in expect:
         problems.append("between needs 'min', 'max' or both")
     if expect["kind"] == "refers_to":
-        if expect.get("among") not in (None, "delivered", "accepted"):
-            problems.append("among must be 'delivered' or 'accepted'")
+        valid_among = (
+            ("published",) if str(expect.get("table")).startswith(MART) else ("delivered", "accepted")
+        )
+        if expect.get("among") not in (None, *valid_among):
+            problems.append(f"among must be {' or '.join(map(repr, valid_among))}")
         target = expect.get("table")
         if contract is not None and target is not None:
             if target not in contract:
@@ -329,7 +389,7 @@ def _expect_problems(
     return problems
 
 
-def _build(entry: dict[str, Any], table: str, event_date: str | None) -> Rule:
+def _build(entry: dict[str, Any], table: str, event_date: str | None, key: tuple[str, ...]) -> Rule:
     params = {key: value for key, value in entry["expect"].items() if key != "kind"}
     if "list" in params:
         params["values"] = list(read_list(params["list"]))
@@ -349,6 +409,8 @@ def _build(entry: dict[str, Any], table: str, event_date: str | None) -> Rule:
         max_failed_share=float(entry.get("max_failed_share", 0)),
         needs=tuple(entry.get("needs") or ()),
         event_date=event_date,
+        key=key,
+        show=tuple(entry.get("show") or ()),
     )
 
 

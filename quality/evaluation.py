@@ -1,8 +1,8 @@
 """Finds the failing rows of every rule inside the engine, with one scan a table for rules on single rows.
 
-Great Expectations would scan the landed table twice for every expectation. Here each table is scanned once
-for all its row rules, the failing rows are kept (the quarantine needs them anyhow), and the expectations in
-suites.py are checked against those few rows. Each rule is still written once, and the data is read once.
+Great Expectations would scan a table twice for every expectation. Here each table, landed or mart, is scanned
+once for all its row rules, the failing rows are kept (the quarantine needs them anyhow), and the expectations
+in suites.py are checked against those few rows. Each rule is still written once, and the data is read once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import date
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from quality.catalog import KINDS, Rule, RuleError
+from quality.catalog import KINDS, MART, Rule, RuleError
 from quality.predicates import failing_rows_query, row_predicates, tables_read
 from quality.reconcile import reconcile_sources
 
@@ -24,7 +24,8 @@ _TABLES = """
 CREATE OR REPLACE TEMP TABLE gate_failure (
     table_name VARCHAR, rule_id VARCHAR, rule_rank INTEGER,
     severity VARCHAR, withhold BOOLEAN, is_old BOOLEAN,
-    row_id BIGINT, source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, column_names VARCHAR[]
+    row_id BIGINT, source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, column_names VARCHAR[],
+    shown VARCHAR
 );
 CREATE OR REPLACE TEMP TABLE gate_hit (row_id BIGINT, hit INTEGER);
 """
@@ -60,7 +61,8 @@ def evaluate_rules(
     absent = set(absent_tables)
     outcomes: dict[str, Outcome] = {}
     order = judging_order(rules)
-    _show_accepted(con, order)
+    if not all(table.startswith(MART) for table in order):
+        _show_accepted(con, order)
     for table in order:
         own = [rule for rule in rules if rule.table == table]
         applicable = []
@@ -121,11 +123,17 @@ def _evaluate_table(
     con: DuckDBPyConnection, table: str, rules: list[Rule], *, as_of: date, cut_over: date | None
 ) -> dict[str, Outcome]:
     errors: dict[str, str] = {}
+    if not rules:
+        return {}
+    try:
+        con.execute(f"SELECT 1 FROM {rules[0].relation} LIMIT 0")
+    except Exception as error:
+        return {rule.id: Outcome(rule, error=_first_line(error)) for rule in rules}
     # (rule, column) by position: what the scan writes is the position.
     hits: list[tuple[Rule, str | None]] = []
 
     row_rules = [rule for rule in rules if KINDS[rule.kind].looks_at == "row"]
-    if _scan(con, table, row_rules, hits, errors, cut_over):
+    if _scan(con, row_rules, hits, errors, cut_over):
         _store(con, table, hits, cut_over, rules)
 
     # Quarantine first: warnings that read accepted_<own table> must not see rows that are already out.
@@ -133,11 +141,7 @@ def _evaluate_table(
     for rule in sorted(others, key=lambda rule: rule.severity != "quarantine"):
         column, query = failing_rows_query(rule)
         old = _is_old(rule, cut_over)
-        scope = (
-            f"JOIN staging.landed_{table} r ON r.rowid = f.row_id WHERE NOT {old}"
-            if rule.scope == "new"
-            else ""
-        )
+        scope = f"JOIN {rule.relation} r ON r.rowid = f.row_id WHERE NOT {old}" if rule.scope == "new" else ""
         try:
             found = _inserted(
                 con, f"INSERT INTO gate_hit SELECT DISTINCT f.row_id, 0 FROM ({query}) f {scope}"
@@ -157,7 +161,7 @@ def _evaluate_table(
                 continue
             for finding in findings:
                 con.execute(
-                    "INSERT INTO gate_failure VALUES (?, ?, ?, ?, false, false, NULL, NULL, ?, NULL, [])",
+                    "INSERT INTO gate_failure VALUES (?, ?, ?, ?, false, false, NULL, NULL, ?, NULL, [], NULL)",
                     [table, rule.id, rules.index(rule), rule.severity, finding],
                 )
 
@@ -166,13 +170,12 @@ def _evaluate_table(
 
 def _scan(
     con: DuckDBPyConnection,
-    table: str,
     rules: list[Rule],
     hits: list[tuple[Rule, str | None]],
     errors: dict[str, str],
     cut_over: date | None,
 ) -> int:
-    """One pass over the landed table for all `rules`, filling gate_hit; answers the failures found.
+    """One pass over the table of `rules` for all of them, filling gate_hit; answers the failures found.
 
     A rule that breaks the pass is left out of it and reported in `errors`.
     """
@@ -185,23 +188,26 @@ def _scan(
             tests.append(predicate)
     if not tests:
         return 0
+    relation = rules[0].relation
     try:
-        return _inserted(con, _scan_query(table, tests, range(len(tests))))
+        return _inserted(con, _scan_query(relation, tests, range(len(tests))))
     except Exception:
         sound: list[int] = []
         for position, ((rule, _), test) in enumerate(zip(hits, tests, strict=True)):
             try:
-                con.execute(f"SELECT count(*) FROM staging.landed_{table} r WHERE {test}").fetchone()
+                con.execute(f"SELECT count(*) FROM {relation} r WHERE {test}").fetchone()
                 sound.append(position)
             except Exception as error:
                 errors.setdefault(rule.id, _first_line(error))
         sound = [position for position in sound if hits[position][0].id not in errors]
         return (
-            _inserted(con, _scan_query(table, [tests[position] for position in sound], sound)) if sound else 0
+            _inserted(con, _scan_query(relation, [tests[position] for position in sound], sound))
+            if sound
+            else 0
         )
 
 
-def _scan_query(table: str, tests: Sequence[str], positions: Iterable[int]) -> str:
+def _scan_query(relation: str, tests: Sequence[str], positions: Iterable[int]) -> str:
     # The disjunction is read first and stops at the first true test, so that only failing rows pay for the
     # list.
     any_test = " OR ".join(f"({test})" for test in tests)
@@ -211,7 +217,7 @@ def _scan_query(table: str, tests: Sequence[str], positions: Iterable[int]) -> s
     return (
         f"INSERT INTO gate_hit SELECT row_id, unnest(hits) FROM (SELECT r.rowid AS row_id, "
         f"list_filter([{cases}], lambda hit: hit IS NOT NULL) AS hits "
-        f"FROM staging.landed_{table} r WHERE {any_test})"
+        f"FROM {relation} r WHERE {any_test})"
     )
 
 
@@ -222,7 +228,25 @@ def _store(
     cut_over: date | None,
     rules: Sequence[Rule],
 ) -> None:
-    """Move gate_hit into gate_failure: one row a rule and landed row, with the columns that failed."""
+    """Move gate_hit into gate_failure: one row a rule and judged row, with the columns that failed."""
+    rule = hits[0][0]
+    identity = (
+        f"NULL AS source_system, concat_ws('|', {', '.join(map(_as_text, rule.key))}) AS _row_key, "
+        "1 AS _occurrence"
+        if rule.key
+        else "source_system, _row_key, _occurrence"
+    )
+    shows = {rule.id: rule for rule, _ in hits if rule.show}
+    shown = "NULL"
+    if shows:
+        cases = " ".join(
+            f"WHEN '{rule.id}' THEN shown_{position}" for position, rule in enumerate(shows.values())
+        )
+        shown = f"CASE rule_id {cases} END"
+    shown_columns = "".join(
+        f", concat_ws(', ', {', '.join(_named_value(name) for name in rule.show)}) AS shown_{position}"
+        for position, rule in enumerate(shows.values())
+    )
     meaning = [
         value
         for n, (rule, column) in enumerate(hits)
@@ -241,7 +265,7 @@ def _store(
         INSERT INTO gate_failure
         SELECT '{table}', rule_id, rule_rank, CASE WHEN is_old THEN severity_old ELSE severity END, withhold,
         is_old,
-            row_id, source_system, _row_key, _occurrence, column_names
+            row_id, source_system, _row_key, _occurrence, column_names, {shown}
         FROM (
             SELECT m.rule_id, m.rule_rank, m.severity, m.severity_old, m.withhold, h.row_id,
                 list(m.column_name ORDER BY m.hit) FILTER (WHERE m.column_name IS NOT NULL) AS column_names
@@ -251,15 +275,22 @@ def _store(
             GROUP BY ALL
         ) f
         JOIN (
-            SELECT rowid AS landed_id, source_system, _row_key, _occurrence, {_is_old(hits[0][0], cut_over)}
-            AS is_old
-            FROM staging.landed_{table} r
+            SELECT rowid AS landed_id, {identity}, {_is_old(rule, cut_over)} AS is_old{shown_columns}
+            FROM {rule.relation} r
             WHERE rowid IN (SELECT row_id FROM gate_hit)
         ) l ON l.landed_id = f.row_id
         """,
         meaning,
     )
     con.execute("DELETE FROM gate_hit")
+
+
+def _as_text(column: str) -> str:
+    return f"coalesce(CAST(r.\"{column}\" AS VARCHAR), '')"
+
+
+def _named_value(column: str) -> str:
+    return f"'{column} ' || coalesce(CAST(r.\"{column}\" AS VARCHAR), 'not given')"
 
 
 def _is_old(rule: Rule, cut_over: date | None) -> str:
@@ -271,22 +302,24 @@ def _is_old(rule: Rule, cut_over: date | None) -> str:
 
 def _judge_table(con: DuckDBPyConnection, rule: Rule, as_of: date) -> list[str]:
     """What is wrong with the table as a whole, one line a finding."""
-    landed = f"staging.landed_{rule.table}"
     if rule.kind == "not_empty":
-        (count,) = _one(con, f"SELECT count(*) FROM {landed}")
-        return [] if count else ["no row was delivered"]
+        (count,) = _one(con, f"SELECT count(*) FROM {rule.relation}")
+        return [] if count else ["it holds no row" if rule.key else "no row was delivered"]
+    if rule.kind == "finds_nothing":
+        return [str(finding) for (finding,) in con.execute(rule.params["query"]).fetchall()]
     if rule.kind == "fresh":
         column, limit = rule.params["column"], int(rule.params["max_age_days"])
+        part = "'' AS part" if rule.key else "source_system || ': ' AS part"
         newest = con.execute(
             f"""
-            SELECT source_system, max(day) AS newest FROM (
-                SELECT source_system, as_date("{column}"[1:10]) AS day FROM {landed}
+            SELECT part, max(day) AS newest FROM (
+                SELECT {part}, as_date(CAST("{column}" AS VARCHAR)[1:10]) AS day FROM {rule.relation}
             ) WHERE day <= as_of() GROUP BY 1 HAVING newest < as_of() - {limit} ORDER BY 1
             """
         ).fetchall()
         return [
-            f"{source}: newest {column} is {day}, {(as_of - day).days} days before {as_of}"
-            for source, day in newest
+            f"{part}newest {column} is {day}, {(as_of - day).days} days before {as_of}"
+            for part, day in newest
         ]
     return [difference.text for difference in reconcile_sources(con, as_of, rule.table)]
 
@@ -302,14 +335,12 @@ def _outcomes(
             [table],
         ).fetchall()
     }
-    old = _is_old(rules[0], cut_over) if rules else "false"
-    landed, old_rows = _one(
-        con, f"SELECT count(*), count(*) FILTER (WHERE {old}) FROM staging.landed_{table} r"
-    )
+    old = _is_old(rules[0], cut_over)
+    total, old_rows = _one(con, f"SELECT count(*), count(*) FILTER (WHERE {old}) FROM {rules[0].relation} r")
     outcomes: dict[str, Outcome] = {}
     for rule in rules:
         count, count_old = failed.get(rule.id, (0, 0))
-        checked = landed - old_rows if rule.scope == "new" else landed
+        checked = total - old_rows if rule.scope == "new" else total
         outcomes[rule.id] = Outcome(rule, checked, count, count_old, errors.get(rule.id))
     return outcomes
 

@@ -139,8 +139,14 @@ def failing_rows_query(rule: Rule) -> tuple[str | None, str]:
     if rule.kind == "failing_rows":
         return None, rule.params["query"]
     column, table, key = (rule.params[name] for name in ("column", "table", "key"))
-    match = f't.source_system = r.source_system AND t."{key}" = r."{column}"'
     condition = f"({rule.params['when']}) AND " if rule.params.get("when") else ""
+    if rule.params["among"] == "published":
+        return column, (
+            f"SELECT r.rowid AS row_id FROM {rule.relation} r "
+            f'WHERE {condition}r."{column}" IS NOT NULL '
+            f'AND NOT EXISTS (SELECT 1 FROM {table} t WHERE t."{key}" = r."{column}")'
+        )
+    match = f't.source_system = r.source_system AND t."{key}" = r."{column}"'
     known = f"EXISTS (SELECT 1 FROM staging.landed_{table} t WHERE {match})"
     if rule.params["among"] == "delivered":
         test = f"NOT {known}"
