@@ -11,7 +11,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quality.catalog import KINDS
+from quality.catalog import KINDS, MART
+from quality.docs import PAGES, without_network
 from quality.evaluation import Outcome
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def validate_outcomes(
 
     One suite a table, one expectation a rule; an expectation holds where no row (or no more than the
     tolerated share) fails. Only counts leave the engine. Data Docs are written to `docs_dir` unless it is
-    None; what an earlier night wrote there is replaced. `con` must be in autocommit: a broken expectation
-    would end an open transaction.
+    None; what an earlier night wrote there is replaced, while the pages of marts join those of landed tables,
+    which were judged before. `con` must be in autocommit: a broken expectation would end an open transaction.
     """
     gx = _import_gx()
     context = gx.get_context(mode="ephemeral")
@@ -59,7 +60,8 @@ def validate_outcomes(
         for table in dict.fromkeys(outcome.rule.table for outcome in applicable):
             own = [outcome for outcome in applicable if outcome.rule.table == table]
             batch = source.add_query_asset(
-                name=f"landed_{table}", query=f"SELECT * FROM gate_failure WHERE table_name = '{table}'"
+                name=table.replace(".", "_") if table.startswith(MART) else f"landed_{table}",
+                query=f"SELECT * FROM gate_failure WHERE table_name = '{table}'",
             ).add_batch_definition_whole_table("failing rows")
             suite = context.suites.add(
                 gx.ExpectationSuite(
@@ -76,7 +78,9 @@ def validate_outcomes(
             for result in definition.run(result_format="SUMMARY").results:
                 verdicts[result.expectation_config.meta["rule_id"]] = _verdict(result)
         if docs_dir is not None:
-            _build_docs(context, docs_dir)
+            _build_docs(
+                context, docs_dir, list(dict.fromkeys(outcome.rule.table for outcome in outcomes.values()))
+            )
     return verdicts
 
 
@@ -161,9 +165,10 @@ def _verdict(result: Any) -> Verdict:
     return Verdict(bool(result.success), int(result.result.get("observed_value") or 0), None)
 
 
-def _build_docs(context: Any, docs_dir: Path) -> None:
+def _build_docs(context: Any, docs_dir: Path, tables: Sequence[str]) -> None:
     docs_dir.mkdir(parents=True, exist_ok=True)
-    for part in ("static", "expectations", "validations"):
+    marts = all(table.startswith(MART) for table in tables)
+    for part in [f"{PAGES}/{table}" for table in tables] if marts else ["static", "expectations", PAGES]:
         shutil.rmtree(docs_dir / part, ignore_errors=True)
     for site in list(context.get_site_names()):
         context.delete_data_docs_site(site)
@@ -193,6 +198,9 @@ def _build_docs(context: Any, docs_dir: Path) -> None:
         },
     )
     context.build_data_docs()
+    for table in tables:
+        for page in (docs_dir / PAGES / table).rglob("*.html"):
+            page.write_text(without_network(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 # Connections that the SQLAlchemy dialect below hands out, by the name used in its URL.

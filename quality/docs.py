@@ -1,0 +1,109 @@
+"""The Data Docs as files that need no network: styles come with the page, and the first page is our own."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+PAGES = "validations"
+
+# What Great Expectations would fetch when a page is opened, and its links to pages that are not made.
+_FETCHED = re.compile(
+    r"<link\b[^>]*href=\"https?://[^>]*>|<script\b[^>]*src=\"https?://[^>]*>\s*</script>|<img\b[^>]*src=\"https?://[^>]*>",
+    re.IGNORECASE,
+)
+_DEAD_LINK = re.compile(r'<a href="[./]*expectations/[^"]*"\s*>([^<]*)</a>')
+_INDEX_LINK = re.compile(r'(<a href="[./]*index\.html">)\s*(</a>)')
+
+# The page's own filter is written for a library from the network; these take its place.
+_FILTER = """<script>
+function showRows(shown) {
+  document.querySelectorAll(".hide-succeeded-validation-target-child").forEach(
+    (cell) => { cell.parentElement.hidden = !shown; });
+}
+function showAllValidations() { showRows(true); }
+function hideSucceededValidations() { showRows(false); }
+</script>"""
+
+
+@cache
+def _style() -> str:
+    return f"<style>\n{(Path(__file__).parent / 'docs.css').read_text(encoding='utf-8')}</style>"
+
+
+def without_network(page: str) -> str:
+    """A page of Great Expectations that shows the same without fetching anything."""
+    page = _DEAD_LINK.sub(r"\1", _FETCHED.sub("", page))
+    page = _INDEX_LINK.sub(r"\1All tables\2", page)
+    return page.replace("</head>", f"{_style()}\n</head>", 1).replace("</body>", f"{_FILTER}\n</body>", 1)
+
+
+def write_index(con: DuckDBPyConnection, docs_dir: Path, *, as_of: date, company: str) -> Path:
+    """Write index.html: every table judged on `as_of`, by both gates, what failed first; answers its path.
+
+    Reads ops.dq_result, so that either gate can write it and the second keeps what the first found.
+    """
+    tables = con.execute(
+        """
+        SELECT table_name, count(*), count(*) FILTER (WHERE status = 'failed'),
+            count(*) FILTER (WHERE status = 'error'), count(*) FILTER (WHERE status = 'not_applicable')
+        FROM ops.dq_result WHERE as_of_date = ?
+        GROUP BY 1 ORDER BY 4 DESC, 3 DESC, 1
+        """,
+        [as_of],
+    ).fetchall()
+    findings = con.execute(
+        """
+        SELECT status, severity, rule_id, table_name, owner, dimension, expected, message, remedy, sample_keys[:5]
+        FROM ops.dq_result WHERE as_of_date = ? AND status IN ('failed', 'error')
+        ORDER BY status, severity = 'block' DESC, severity = 'quarantine' DESC, rows_failed DESC, rule_id
+        """,
+        [as_of],
+    ).fetchall()
+    title = escape(f"{company}: data quality on {as_of}")
+    lines = [
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="UTF-8"><title>{title}</title>',
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">{_style()}</head>',
+        f"<body><h1>{title}</h1>",
+        f"<p>{sum(row[1] for row in tables):,} rules over {len(tables):,} tables; {len(findings):,} found something. "
+        "Tables that begin with mart. are what is published, the others what the sources delivered.</p>",
+        "<h2>What was found</h2><table><thead><tr><th>Found</th><th>Rule</th><th>Whose</th><th>What to do</th></tr>"
+        "</thead><tbody>",
+    ]
+    for status, severity, rule, table, owner, dimension, expected, message, remedy, keys in findings:
+        word = "could not run" if status == "error" else severity
+        found = "<br>".join(escape(part) for part in [message, "; ".join(keys or [])] if part)
+        lines.append(
+            f'<tr><td class="{escape(status)}">{escape(word)}</td><td>{escape(rule)} ({_link(docs_dir, table)})<br>'
+            f"{escape(expected)}<br>{found}</td><td>{escape(owner)}<br>{escape(dimension)}</td>"
+            f"<td>{escape(remedy)}</td></tr>"
+        )
+    lines.append(
+        "</tbody></table><h2>Every table</h2><table><thead><tr><th>Table</th><th class='number'>Rules</th>"
+        "<th class='number'>Failed</th><th class='number'>Could not run</th><th class='number'>Not applicable</th>"
+        "</tr></thead><tbody>"
+    )
+    for table, *counts in tables:
+        cells = "".join(f'<td class="number">{count:,}</td>' for count in counts)
+        lines.append(f"<tr><td>{_link(docs_dir, table)}</td>{cells}</tr>")
+    lines.append("</tbody></table></body></html>\n")
+    index = docs_dir / "index.html"
+    docs_dir.mkdir(parents=True, exist_ok=True)
+    index.write_text("\n".join(lines), encoding="utf-8")
+    return index
+
+
+def _link(docs_dir: Path, table: str) -> str:
+    """The table's name, leading to its page where one was made."""
+    pages = sorted((docs_dir / PAGES / table).rglob("*.html"))
+    if not pages:
+        return escape(table)
+    return f'<a href="{quote(pages[-1].relative_to(docs_dir).as_posix())}">{escape(table)}</a>'
