@@ -74,13 +74,19 @@ def write_quarantine(
 
     A row is quarantined once, under the first of its failing rules in catalogue order; `all_rule_ids` names
     the others too. Call prepare_quarantine first, and both within one transaction.
+
+    Going back to an earlier day changes the present and not the record. quarantine.<table> is the state of
+    the night that ran last, so after a rerun of 5 May it shows what 5 May held. quarantine.held remembers
+    every row held and not released yet, whatever day ran last: the night after takes up first days and
+    releases from there. A rerun of an earlier day records no release (what left since then is on record
+    already) and takes back only what it shows to be wrong: a release of that same day whose row it still holds.
     """
     columns = [row[0] for row in con.execute(f"DESCRIBE staging.landed_{table}").fetchall()]
     contract = [name for name in columns if name != "source_system" and not name.startswith("_")]
     _create_table(con, table)
     released = 0
     if _concerned(con, table):
-        _rebuild(con, table, contract, rules, as_of)
+        _rebuild(con, table, contract, as_of)
         released = _record_releases(con, table, as_of)
     withheld = _withhold(con, table, as_of)
     _accepted_view(con, table, columns, rules, withheld)
@@ -108,6 +114,11 @@ def prepare_quarantine(con: DuckDBPyConnection, rules: Sequence[Rule]) -> None:
     con.execute(
         """
         CREATE SCHEMA IF NOT EXISTS quarantine;
+        CREATE TABLE IF NOT EXISTS quarantine.held (
+            table_name VARCHAR, rule_id VARCHAR, owner VARCHAR,
+            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER,
+            first_quarantined_on DATE, last_quarantined_on DATE, original_values JSON
+        );
         CREATE TABLE IF NOT EXISTS quarantine.released (
             table_name VARCHAR, rule_id VARCHAR, owner VARCHAR,
             source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER,
@@ -135,7 +146,6 @@ def _create_table(con: DuckDBPyConnection, table: str) -> None:
             amount VARCHAR, currency VARCHAR, original_values JSON, first_quarantined_on DATE,
             column_names VARCHAR[], all_rule_ids VARCHAR[]
         );
-        CREATE OR REPLACE TEMP TABLE gate_previous AS SELECT * FROM quarantine.{table};
         """
     )
 
@@ -143,8 +153,9 @@ def _create_table(con: DuckDBPyConnection, table: str) -> None:
 def _concerned(con: DuckDBPyConnection, table: str) -> bool:
     """False for a table that has, had and released nothing, which is most tables on most nights."""
     row = con.execute(
-        """
-        SELECT EXISTS (SELECT 1 FROM gate_previous)
+        f"""
+        SELECT EXISTS (SELECT 1 FROM quarantine.{table})
+            OR EXISTS (SELECT 1 FROM quarantine.held WHERE table_name = $1)
             OR EXISTS (SELECT 1 FROM gate_failure WHERE table_name = $1 AND severity = 'quarantine')
             OR EXISTS (SELECT 1 FROM quarantine.released WHERE table_name = $1)
         """,
@@ -153,9 +164,7 @@ def _concerned(con: DuckDBPyConnection, table: str) -> bool:
     return bool(row and row[0])
 
 
-def _rebuild(
-    con: DuckDBPyConnection, table: str, contract: Sequence[str], rules: Sequence[Rule], as_of: date
-) -> None:
+def _rebuild(con: DuckDBPyConnection, table: str, contract: Sequence[str], as_of: date) -> None:
     values = ", ".join(f'"{name}" := l."{name}"' for name in contract)
     amount, currency = (f'l."{name}"' if name in contract else "NULL" for name in ("amount", "currency"))
     con.execute(f"DELETE FROM quarantine.{table}")
@@ -172,47 +181,88 @@ def _rebuild(
         SELECT ?, f.rule_id, t.owner, t.reason, t.remedy, l.source_system, l._row_key, l._occurrence,
         l._row_hash,
             {amount}, {currency}, to_json(struct_pack({values})),
-            least(?, p.first_quarantined_on), f.column_names, f.all_rule_ids
+            least(?, h.first_quarantined_on, e.first_quarantined_on), f.column_names, f.all_rule_ids
         FROM failing f
         JOIN staging.landed_{table} l ON l.rowid = f.row_id
         JOIN gate_text t ON t.rule_id = f.rule_id
-        LEFT JOIN gate_previous p ON {_same_row("p", "l")}
+        LEFT JOIN quarantine.held h ON h.table_name = '{table}' AND {_same_row("h", "l")}
+        LEFT JOIN (
+            -- Held then and released since: on an earlier day, or earlier today.
+            SELECT source_system, _row_key, _occurrence,
+                arg_min(first_quarantined_on, released_on) AS first_quarantined_on
+            FROM quarantine.released WHERE table_name = '{table}' AND released_on >= ?
+            GROUP BY ALL
+        ) e ON {_same_row("e", "l")}
         ORDER BY l.source_system, l._row_key, l._occurrence
         """,
-        [as_of, as_of],
+        [as_of, as_of, as_of],
     )
 
 
 def _record_releases(con: DuckDBPyConnection, table: str, as_of: date) -> int:
-    """Record rows that left since the previous state; answers how many left tonight.
-
-    Going back to an earlier day releases nothing: what was recorded for later days is taken back instead.
-    """
-    con.execute("DELETE FROM quarantine.released WHERE table_name = ? AND released_on > ?", [table, as_of])
+    """Record the rows that left, and keep quarantine.held; answers how many rows left on `as_of`."""
     con.execute(
         f"DELETE FROM quarantine.released AS r WHERE table_name = ? AND released_on = ? "
         f"AND EXISTS (SELECT 1 FROM quarantine.{table} q WHERE {_same_row('q', 'r')})",
         [table, as_of],
     )
+    # Where a later night holds rows, tonight is the past: what it lacks came later, or its release is on record.
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE gate_left AS
+        SELECT h.* FROM quarantine.held h
+        WHERE h.table_name = $table
+            AND NOT EXISTS (SELECT 1 FROM quarantine.{table} q WHERE {_same_row("q", "h")})
+            AND $as_of >= (SELECT max(last_quarantined_on) FROM quarantine.held WHERE table_name = $table)
+        """,
+        {"table": table, "as_of": as_of},
+    )
     con.execute(
         f"""
         INSERT INTO quarantine.released
-        SELECT '{table}', p.rule_id, p.owner, p.source_system, p._row_key, p._occurrence,
-        p.first_quarantined_on, ?,
-            p.original_values,
-            CASE WHEN EXISTS (SELECT 1 FROM staging.landed_{table} l WHERE {_same_row("l", "p")})
+        SELECT g.table_name, g.rule_id, g.owner, g.source_system, g._row_key, g._occurrence,
+            g.first_quarantined_on, ?, g.original_values,
+            CASE WHEN EXISTS (SELECT 1 FROM staging.landed_{table} l WHERE {_same_row("l", "g")})
                 THEN 'accepted' ELSE 'no_longer_delivered' END
-        FROM gate_previous p
-        WHERE p.as_of_date <= ? AND NOT EXISTS (SELECT 1 FROM quarantine.{table} q WHERE {
-            _same_row("q", "p")
-        }) ORDER BY p.source_system, p._row_key, p._occurrence
+        FROM gate_left g ORDER BY g.source_system, g._row_key, g._occurrence
         """,
-        [as_of, as_of],
+        [as_of],
     )
+    con.execute(
+        f"DELETE FROM quarantine.held AS h WHERE table_name = ? "
+        f"AND EXISTS (SELECT 1 FROM gate_left g WHERE {_same_row('g', 'h')})",
+        [table],
+    )
+    _remember_held(con, table, as_of)
     row = con.execute(
         "SELECT count(*) FROM quarantine.released WHERE table_name = ? AND released_on = ?", [table, as_of]
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def _remember_held(con: DuckDBPyConnection, table: str, as_of: date) -> None:
+    """Bring quarantine.held up to what is held on `as_of`; what a later night released stays released."""
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE gate_held AS
+        SELECT '{table}' AS table_name, q.rule_id, q.owner, q.source_system, q._row_key, q._occurrence,
+            least(q.first_quarantined_on, h.first_quarantined_on) AS first_quarantined_on,
+            greatest(q.as_of_date, h.last_quarantined_on) AS last_quarantined_on, q.original_values
+        FROM quarantine.{table} q
+        LEFT JOIN quarantine.held h ON h.table_name = '{table}' AND {_same_row("h", "q")}
+        WHERE NOT EXISTS (
+            SELECT 1 FROM quarantine.released r
+            WHERE r.table_name = '{table}' AND r.released_on > ? AND {_same_row("r", "q")}
+        )
+        """,
+        [as_of],
+    )
+    con.execute(
+        f"DELETE FROM quarantine.held AS h WHERE table_name = ? "
+        f"AND EXISTS (SELECT 1 FROM gate_held g WHERE {_same_row('g', 'h')})",
+        [table],
+    )
+    con.execute("INSERT INTO quarantine.held FROM gate_held ORDER BY source_system, _row_key, _occurrence")
 
 
 def _withhold(con: DuckDBPyConnection, table: str, as_of: date) -> dict[str, int]:

@@ -1,15 +1,17 @@
-"""The gate: judges what landed, keeps bad rows apart, and says whether the night may go on."""
+"""The two gates, over landed tables and over marts: they judge, record, and say whether the night may go on."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from quality.catalog import KINDS, Rule, RuleError, load_rules
+from quality.catalog import KINDS, MART_RULES_FOLDER, Rule, RuleError, load_rules
+from quality.docs import write_index
 from quality.evaluation import Outcome, evaluate_rules
 from quality.predicates import create_macros
 from quality.quarantine import (
@@ -22,9 +24,19 @@ from quality.quarantine import (
 from quality.suites import Verdict, validate_outcomes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from duckdb import DuckDBPyConnection
 
-__all__ = ["GateReport", "QuarantineThresholds", "RuleError", "RuleResult", "load_rules", "run_gate"]
+__all__ = [
+    "GateReport",
+    "QuarantineThresholds",
+    "RuleError",
+    "RuleResult",
+    "load_rules",
+    "run_gate",
+    "run_mart_gate",
+]
 
 Status = Literal["passed", "failed", "error", "not_applicable"]
 SAMPLE_SIZE = 20
@@ -53,7 +65,10 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class GateReport:
-    """Everything the gate found for one as-of date; `seconds` holds the wall time of each step."""
+    """Everything a gate found for one as-of date; `seconds` holds the wall time of each step.
+
+    `tables` is empty for the gate over marts: it takes no row out.
+    """
 
     as_of: date
     results: tuple[RuleResult, ...]
@@ -117,7 +132,9 @@ def run_gate(
     ----------
     warehouse: the DuckDB file, or an open connection to it; the gate works on a connection of its own beside
     it.
-    as_of: the day the night answers for. Results of that day and later ones are replaced.
+    as_of: the day the night answers for. Results of that day are replaced, those of other days stay, also
+    when an earlier day is run again. quarantine.<table>, staging.accepted_<table> and ops.dq_failing_row hold
+    the state of the night that ran last, whichever day that was.
     docs_dir: folder for the Data Docs (static HTML); None to go without.
     thresholds: quarantined shares above which a table blocks.
     company: name the Data Docs carry.
@@ -130,46 +147,142 @@ def run_gate(
     the night may go on is in the report (`blocking`); a blocked gate still writes its results, so that they
     can be looked at. Raises RuleError where `only_tables` or a rule names a table that never landed.
     """
-    import duckdb
-
     all_rules = tuple(rules) if rules is not None else load_rules()
     chosen = set(only_tables) if only_tables is not None else None
     clock = _Clock()
+    with _own_connection(warehouse) as con:
+        landed = _landed_tables(con)
+        _refuse_unknown_tables(all_rules, chosen, landed)
+        results = _judge(
+            con,
+            [rule for rule in all_rules if chosen is None or rule.table in chosen],
+            clock,
+            as_of=as_of,
+            cut_over=cut_over,
+            company=company,
+            docs_dir=docs_dir,
+            reporting_currency=reporting_currency,
+        )
+        with _transaction(con):
+            prepare_quarantine(con, all_rules)
+            tables = tuple(
+                write_quarantine(
+                    con,
+                    table,
+                    [rule for rule in all_rules if rule.table == table],
+                    as_of=as_of,
+                    thresholds=thresholds,
+                )
+                for table in landed
+                if chosen is None or table in chosen
+            )
+            _write_results(con, results, [table.table for table in tables], as_of)
+            _write_tables(con, tables, as_of)
+        clock.lap("write")
+        index = _index(con, as_of, company, docs_dir)
+    return GateReport(as_of, results, tables, index, clock.seconds)
+
+
+def run_mart_gate(
+    warehouse: Path | DuckDBPyConnection,
+    *,
+    as_of: date,
+    docs_dir: Path | None,
+    company: str,
+    rules: Sequence[Rule] | None = None,
+    reporting_currency: str | None = None,
+) -> GateReport:
+    """Judge the marts before they are published; write ops.dq_result and ops.dq_failing_row.
+
+    The parameters are those of run_gate; `rules` None stands for the mart rules that come with the project.
+    Nothing is taken out of a mart: a rule blocks the publication or warns. A rule over a mart that was not
+    built could not run, which blocks too. Data Docs join the pages the first gate wrote to `docs_dir`.
+    """
+    all_rules = tuple(rules) if rules is not None else load_rules(MART_RULES_FOLDER)
+    clock = _Clock()
+    with _own_connection(warehouse) as con:
+        results = _judge(
+            con,
+            all_rules,
+            clock,
+            as_of=as_of,
+            cut_over=None,
+            company=company,
+            docs_dir=docs_dir,
+            reporting_currency=reporting_currency,
+        )
+        with _transaction(con):
+            _write_results(con, results, list(dict.fromkeys(rule.table for rule in all_rules)), as_of)
+        clock.lap("write")
+        index = _index(con, as_of, company, docs_dir)
+    return GateReport(as_of, results, (), index, clock.seconds)
+
+
+def _judge(
+    con: DuckDBPyConnection,
+    rules: Sequence[Rule],
+    clock: _Clock,
+    *,
+    as_of: date,
+    cut_over: date | None,
+    company: str,
+    docs_dir: Path | None,
+    reporting_currency: str | None,
+) -> tuple[RuleResult, ...]:
+    """Failing rows found by the engine, verdicts by Great Expectations, and both held against each other."""
+    create_macros(con, as_of=as_of, reporting_currency=reporting_currency, cut_over=cut_over)
+    outcomes = evaluate_rules(
+        con,
+        rules,
+        as_of=as_of,
+        cut_over=cut_over,
+        absent_tables=_absent_tables(con),
+        reporting_currency=reporting_currency,
+    )
+    outcomes = {rule.id: outcomes[rule.id] for rule in rules}
+    samples = _sample_keys(con)
+    clock.lap("evaluate")
+    verdicts = validate_outcomes(con, outcomes, samples, company=company, docs_dir=docs_dir)
+    clock.lap("great_expectations")
+    quarantined = _quarantined_by_rule(con)
+    return tuple(
+        _result(outcome, verdicts.get(rule_id), samples.get(rule_id, ()), quarantined.get(rule_id, 0))
+        for rule_id, outcome in outcomes.items()
+    )
+
+
+@contextmanager
+def _own_connection(warehouse: Path | DuckDBPyConnection) -> Iterator[DuckDBPyConnection]:
+    """A connection whose temporary objects are nobody else's, to the file or beside the connection given."""
+    import duckdb
+
     owned = duckdb.connect(str(warehouse)) if isinstance(warehouse, Path) else warehouse
     try:
         con = owned.cursor()
         try:
-            landed = _landed_tables(con)
-            _refuse_unknown_tables(all_rules, chosen, landed)
-            active = [rule for rule in all_rules if chosen is None or rule.table in chosen]
-            create_macros(con, as_of=as_of, reporting_currency=reporting_currency, cut_over=cut_over)
-            outcomes = evaluate_rules(
-                con,
-                active,
-                as_of=as_of,
-                cut_over=cut_over,
-                absent_tables=_absent_tables(con),
-                reporting_currency=reporting_currency,
-            )
-            outcomes = {rule.id: outcomes[rule.id] for rule in active}
-            samples = _sample_keys(con)
-            clock.lap("evaluate")
-            verdicts = validate_outcomes(con, outcomes, samples, company=company, docs_dir=docs_dir)
-            clock.lap("great_expectations")
-            quarantined = _quarantined_by_rule(con)
-            results = tuple(
-                _result(outcome, verdicts.get(rule_id), samples.get(rule_id, ()), quarantined.get(rule_id, 0))
-                for rule_id, outcome in outcomes.items()
-            )
-            tables = _write(con, all_rules, results, landed, chosen, as_of, thresholds)
-            clock.lap("write")
+            yield con
         finally:
             con.close()
     finally:
         if isinstance(warehouse, Path):
             owned.close()
-    index = docs_dir / "index.html" if docs_dir is not None else None
-    return GateReport(as_of, results, tables, index, clock.seconds)
+
+
+@contextmanager
+def _transaction(con: DuckDBPyConnection) -> Iterator[None]:
+    con.execute("BEGIN TRANSACTION")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+
+
+def _index(con: DuckDBPyConnection, as_of: date, company: str, docs_dir: Path | None) -> Path | None:
+    if docs_dir is None:
+        return None
+    return write_index(con, docs_dir, as_of=as_of, company=company)
 
 
 def _landed_tables(con: DuckDBPyConnection) -> list[str]:
@@ -211,7 +324,7 @@ def _sample_keys(con: DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
                 concat_ws(' ', concat_ws('|', source_system, _row_key),
                     CASE WHEN _occurrence > 1 THEN '#' || _occurrence END,
                     CASE WHEN len(column_names) > 0 THEN '(' || array_to_string(column_names, ', ') || ')'
-                    END) AS sample
+                    END, '(' || shown || ')') AS sample
             FROM (
                 SELECT *, row_number() OVER (
                     PARTITION BY rule_id ORDER BY source_system, _row_key, _occurrence) AS position
@@ -276,41 +389,10 @@ def _observed(outcome: Outcome) -> str:
     return f"{outcome.rows_failed:,} of {outcome.rows_checked:,} rows ({share:.2%}) fail{old}"
 
 
-def _write(
-    con: DuckDBPyConnection,
-    rules: Sequence[Rule],
-    results: Sequence[RuleResult],
-    landed: Sequence[str],
-    chosen: set[str] | None,
-    as_of: date,
-    thresholds: QuarantineThresholds,
-) -> tuple[TableResult, ...]:
-    con.execute("BEGIN TRANSACTION")
-    try:
-        prepare_quarantine(con, rules)
-        tables = tuple(
-            write_quarantine(
-                con,
-                table,
-                [rule for rule in rules if rule.table == table],
-                as_of=as_of,
-                thresholds=thresholds,
-            )
-            for table in landed
-            if chosen is None or table in chosen
-        )
-        _write_results(con, results, tables, as_of)
-        con.execute("COMMIT")
-    except BaseException:
-        con.execute("ROLLBACK")
-        raise
-    return tables
-
-
 def _write_results(
-    con: DuckDBPyConnection, results: Sequence[RuleResult], tables: Sequence[TableResult], as_of: date
+    con: DuckDBPyConnection, results: Sequence[RuleResult], judged: Sequence[str], as_of: date
 ) -> None:
-    """ops.dq_result keeps one row a rule and day, ops.dq_failing_row the failing rows of tonight."""
+    """ops.dq_result keeps one row a rule and day, ops.dq_failing_row the failing rows of the last night run."""
     con.execute(
         """
         CREATE SCHEMA IF NOT EXISTS ops;
@@ -324,22 +406,13 @@ def _write_results(
             as_of_date DATE, table_name VARCHAR, rule_id VARCHAR, severity VARCHAR, is_old BOOLEAN,
             source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, column_names VARCHAR[]
         );
-        CREATE TABLE IF NOT EXISTS ops.dq_table (
-            as_of_date DATE, table_name VARCHAR, rows_landed BIGINT, rows_accepted BIGINT,
-            rows_quarantined BIGINT, rows_released BIGINT, values_withheld BIGINT,
-            quarantine_threshold DOUBLE
-        );
-        CREATE OR REPLACE TEMP TABLE gate_judged (table_name VARCHAR);
         """
     )
-    insert_rows(con, "gate_judged", [[table.table] for table in tables])
-    for name in ("dq_result", "dq_table"):
-        con.execute(
-            f"DELETE FROM ops.{name} "
-            "WHERE as_of_date >= ? AND table_name IN (SELECT table_name FROM gate_judged)",
-            [as_of],
-        )
-    con.execute("DELETE FROM ops.dq_failing_row WHERE table_name IN (SELECT table_name FROM gate_judged)")
+    con.execute(
+        "DELETE FROM ops.dq_result WHERE as_of_date = ? AND list_contains(?, table_name)",
+        [as_of, list(judged)],
+    )
+    con.execute("DELETE FROM ops.dq_failing_row WHERE list_contains(?, table_name)", [list(judged)])
     insert_rows(
         con,
         "ops.dq_result",
@@ -365,6 +438,29 @@ def _write_results(
             for result in results
         ],
     )
+    con.execute(
+        "INSERT INTO ops.dq_failing_row SELECT ?, table_name, rule_id, severity, is_old, source_system, "
+        "_row_key, _occurrence, column_names FROM gate_failure "
+        "ORDER BY table_name, rule_rank, source_system, _row_key, _occurrence",
+        [as_of],
+    )
+
+
+def _write_tables(con: DuckDBPyConnection, tables: Sequence[TableResult], as_of: date) -> None:
+    """ops.dq_table keeps one row a landed table and day."""
+    con.execute(
+        """
+        CREATE TABLE IF NOT EXISTS ops.dq_table (
+            as_of_date DATE, table_name VARCHAR, rows_landed BIGINT, rows_accepted BIGINT,
+            rows_quarantined BIGINT, rows_released BIGINT, values_withheld BIGINT,
+            quarantine_threshold DOUBLE
+        )
+        """
+    )
+    con.execute(
+        "DELETE FROM ops.dq_table WHERE as_of_date = ? AND list_contains(?, table_name)",
+        [as_of, [table.table for table in tables]],
+    )
     insert_rows(
         con,
         "ops.dq_table",
@@ -372,12 +468,6 @@ def _write_results(
             [as_of, t.table, t.landed, t.accepted, t.quarantined, t.released, t.withheld_values, t.threshold]
             for t in tables
         ],
-    )
-    con.execute(
-        "INSERT INTO ops.dq_failing_row SELECT ?, table_name, rule_id, severity, is_old, source_system, "
-        "_row_key, _occurrence, column_names FROM gate_failure "
-        "ORDER BY table_name, rule_rank, source_system, _row_key, _occurrence",
-        [as_of],
     )
 
 

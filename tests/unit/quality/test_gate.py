@@ -15,8 +15,11 @@ from gate_warehouse import AS_OF, Warehouse
 from quality.catalog import Rule, RuleError
 from quality.quarantine import QuarantineThresholds
 from quality.runner import run_gate
+from tests.factories import run_dbt
 
 NEXT_NIGHT = date(2026, 11, 1)
+THIRD_NIGHT = date(2026, 11, 2)
+NEXT_WEEK = date(2026, 11, 7)
 
 
 def some(*rule_ids: str) -> tuple[Rule, ...]:
@@ -171,7 +174,13 @@ def test_old_rows_meet_the_tolerant_rule(sound: Warehouse) -> None:
         ("NEW", "quarantine"),
         ("OLD", "warn"),
     ]
+    # The old row goes on and is counted as old; the same defect after the cut-over is kept apart.
+    assert sound.rows("SELECT _row_key FROM staging.accepted_invoices ORDER BY 1") == [("I1",), ("OLD",)]
+    assert sound.rows("SELECT rows_failed, rows_failed_old, rows_quarantined FROM ops.dq_result") == [
+        (2, 1, 1)
+    ]
     assert sound.gate(rules=rules).results[0].rows_quarantined == 2
+    assert sound.rows("SELECT _row_key FROM staging.accepted_invoices") == [("I1",)]
 
 
 def test_rule_for_new_rows_does_not_look_at_old_ones(sound: Warehouse) -> None:
@@ -209,16 +218,143 @@ def test_mended_row_is_released_with_its_history(sound: Warehouse) -> None:
     ]
 
 
-def test_going_back_a_night_takes_later_results_and_releases_back(sound: Warehouse) -> None:
+def test_running_an_older_night_again_leaves_what_later_nights_recorded(sound: Warehouse) -> None:
+    rules = some("invoice_due_date_missing")
+    sound.add("invoices", invoice_id="I2", due_date=None)
+    sound.add("invoices", invoice_id="I3", due_date=None)
+    sound.gate(rules=rules)
+    _mend(sound, "I2")
+    sound.gate(rules=rules, as_of=NEXT_NIGHT)
+    released = sound.rows("SELECT * FROM quarantine.released")
+    # As of the older night the row was still wrong.
+    _spoil(sound, "I2")
+    sound.gate(rules=rules, as_of=AS_OF)
+    assert sound.rows("SELECT as_of_date, rows_failed FROM ops.dq_result ORDER BY 1") == [
+        (AS_OF, 2),
+        (NEXT_NIGHT, 1),
+    ]
+    assert sound.rows("SELECT as_of_date, rows_released FROM ops.dq_table WHERE table_name = 'invoices'") == [
+        (NEXT_NIGHT, 1),
+        (AS_OF, 0),
+    ]
+    assert len(released) == 1
+    assert sound.rows("SELECT * FROM quarantine.released") == released
+    # What is held is the state of the night that ran last.
+    assert sound.rows("SELECT _row_key, as_of_date FROM quarantine.invoices ORDER BY 1") == [
+        ("I2", AS_OF),
+        ("I3", AS_OF),
+    ]
+    # The nights go on where they were: nothing is released a second time.
+    _mend(sound, "I2")
+    sound.gate(rules=rules, as_of=THIRD_NIGHT)
+    assert sound.rows("SELECT * FROM quarantine.released") == released
+    assert sound.rows("SELECT _row_key, first_quarantined_on FROM quarantine.invoices") == [("I3", AS_OF)]
+
+
+def test_rows_that_came_after_the_older_night_keep_their_first_day(sound: Warehouse) -> None:
+    rules = some("invoice_due_date_missing")
+    sound.gate(rules=rules)
+    sound.add("invoices", invoice_id="I2", due_date=None, loaded=NEXT_NIGHT)
+    sound.add("invoices", invoice_id="I3", due_date=None, loaded=NEXT_NIGHT)
+    sound.gate(rules=rules, as_of=NEXT_NIGHT)
+    # As of the older night the rows are not landed, which releases nothing.
+    sound.remove("invoices", "I2")
+    sound.remove("invoices", "I3")
+    sound.gate(rules=rules, as_of=AS_OF)
+    assert sound.rows("SELECT * FROM quarantine.invoices") == []
+    assert sound.rows("SELECT * FROM quarantine.released") == []
+    sound.add("invoices", invoice_id="I2", loaded=NEXT_NIGHT)
+    sound.add("invoices", invoice_id="I3", due_date=None, loaded=NEXT_NIGHT)
+    sound.gate(rules=rules, as_of=THIRD_NIGHT)
+    assert sound.rows("SELECT _row_key, first_quarantined_on FROM quarantine.invoices") == [
+        ("I3", NEXT_NIGHT)
+    ]
+    assert sound.rows(
+        "SELECT _row_key, first_quarantined_on, released_on, original_values->>'due_date' "
+        "FROM quarantine.released"
+    ) == [("I2", NEXT_NIGHT, THIRD_NIGHT, None)]
+
+
+def test_release_is_taken_back_where_the_same_night_holds_the_row_again(sound: Warehouse) -> None:
     rules = some("invoice_due_date_missing")
     sound.add("invoices", invoice_id="I2", due_date=None)
     sound.gate(rules=rules)
-    sound.con.execute("UPDATE staging.landed_invoices SET due_date = '2026-11-24' WHERE invoice_id = 'I2'")
+    _mend(sound, "I2")
     sound.gate(rules=rules, as_of=NEXT_NIGHT)
-    sound.con.execute("UPDATE staging.landed_invoices SET due_date = NULL WHERE invoice_id = 'I2'")
-    sound.gate(rules=rules, as_of=AS_OF)
+    _spoil(sound, "I2")
+    sound.gate(rules=rules, as_of=NEXT_NIGHT)
     assert sound.rows("SELECT * FROM quarantine.released") == []
-    assert sound.rows("SELECT as_of_date, rows_failed FROM ops.dq_result") == [(AS_OF, 1)]
+    assert sound.rows("SELECT _row_key, first_quarantined_on FROM quarantine.invoices") == [("I2", AS_OF)]
+    _mend(sound, "I2")
+    sound.gate(rules=rules, as_of=THIRD_NIGHT)
+    assert sound.rows("SELECT first_quarantined_on, released_on FROM quarantine.released") == [
+        (AS_OF, THIRD_NIGHT)
+    ]
+
+
+def test_history_is_worked_off_in_batches_and_the_burn_down_shows_it_by_owner_and_week(
+    sound: Warehouse,
+) -> None:
+    sound.gate()
+    rules = some("invoice_due_date_missing", "payment_amount_negative")
+    for number in range(2, 6):
+        sound.add("invoices", invoice_id=f"I{number}", due_date=None)
+    sound.add("payments", payment_id="P2", amount="-1.00")
+    sound.gate(rules=rules)
+    first = _burn_down(sound, AS_OF)
+    # Accounts Receivable mends half of its rows; a week later a new one comes.
+    _mend(sound, "I2")
+    _mend(sound, "I3")
+    sound.add("invoices", invoice_id="I6", due_date=None, loaded=NEXT_WEEK)
+    sound.gate(rules=rules, as_of=NEXT_WEEK)
+    second = _burn_down(sound, NEXT_WEEK)
+    monday, next_monday = date(2026, 10, 26), date(2026, 11, 2)
+    assert first == [
+        ("Accounts Receivable", "invoice_due_date_missing", monday, 4, 0),
+        ("Treasury", "payment_amount_negative", monday, 1, 0),
+    ]
+    assert second == [
+        ("Accounts Receivable", "invoice_due_date_missing", monday, 2, 2),
+        ("Accounts Receivable", "invoice_due_date_missing", next_monday, 1, 0),
+        ("Treasury", "payment_amount_negative", monday, 1, 0),
+    ]
+    assert sound.rows(
+        "SELECT _row_key, owner, first_quarantined_on, released_on, outcome FROM quarantine.released ORDER BY 1"
+    ) == [
+        ("I2", "Accounts Receivable", AS_OF, NEXT_WEEK, "accepted"),
+        ("I3", "Accounts Receivable", AS_OF, NEXT_WEEK, "accepted"),
+    ]
+    # The older night run again answers for its own day.
+    _spoil(sound, "I2")
+    _spoil(sound, "I3")
+    sound.remove("invoices", "I6")
+    sound.gate(rules=rules, as_of=AS_OF)
+    assert _burn_down(sound, AS_OF) == first
+
+
+def _mend(warehouse: Warehouse, invoice: str) -> None:
+    warehouse.con.execute(
+        "UPDATE staging.landed_invoices SET due_date = '2026-11-24' WHERE invoice_id = ?", [invoice]
+    )
+
+
+def _spoil(warehouse: Warehouse, invoice: str) -> None:
+    warehouse.con.execute(
+        "UPDATE staging.landed_invoices SET due_date = NULL WHERE invoice_id = ?", [invoice]
+    )
+
+
+def _burn_down(warehouse: Warehouse, as_of: date) -> list[tuple[object, ...]]:
+    """mart.dq_burn_down as dbt builds it from what the gate left."""
+    warehouse.con.close()
+    try:
+        run_dbt(warehouse.path, select="dq_burn_down", as_of=as_of)
+    finally:
+        warehouse.con = duckdb.connect(str(warehouse.path))
+    return warehouse.rows(
+        "SELECT owner, rule_id, first_quarantined_week, open_row_count, released_row_count "
+        "FROM mart.dq_burn_down ORDER BY ALL"
+    )
 
 
 def test_results_keep_their_history_by_night(sound: Warehouse) -> None:
