@@ -11,7 +11,17 @@ telemetry.switch_off()
 
 import dagster as dg  # noqa: E402  (telemetry must be off before any dependency loads)
 
-from orchestration.defs import gate, ingest, learn, nightly, publish, resolve, score, transform  # noqa: E402
+from orchestration.defs import (  # noqa: E402
+    gate,
+    ingest,
+    learn,
+    mart_gate,
+    nightly,
+    publish,
+    resolve,
+    score,
+    transform,
+)
 from orchestration.night import Night  # noqa: E402
 from orchestration.progress import progress_logger  # noqa: E402
 from orchestration.settings import Settings, load_settings  # noqa: E402
@@ -31,6 +41,7 @@ def build_definitions(settings: Settings, config_file: str = "") -> dg.Definitio
     ]
     return dg.Definitions(
         assets=assets,
+        asset_checks=[mart_gate.build_mart_gate(stages)],
         jobs=[nightly.build_job()],
         schedules=[nightly.build_schedule(settings.schedule, settings.time_zone, config_file)],
         resources={"night": Night.configure_at_launch()},

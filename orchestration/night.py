@@ -67,7 +67,9 @@ def learn_settings(settings: Settings) -> LearnSettings:
 
 
 @contextmanager
-def clear_failures(context: dg.AssetExecutionContext) -> Iterator[None]:
+def clear_failures(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+) -> Iterator[None]:
     """Turn errors a reader can act on into a step failure that shows their text and nothing else.
 
     A source that is down for a moment is asked again with back-off; every other error is final at once.

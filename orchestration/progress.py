@@ -17,6 +17,7 @@ STEP_TITLES = {
     "learn_model": "Training and judging the risk model",
     "score_customers": "Scoring customers",
     "dbt_serve": "Limits, warnings, worklist and KPIs (dbt)",
+    "mart_gate": "Checking the marts against the rules",
     "publication__current": "Publishing the mart",
 }
 

@@ -250,7 +250,7 @@ def _copy_mart(warehouse: Path, folder: Path) -> dict[str, int]:
             row[0]
             for row in connection.execute(
                 "select table_name from information_schema.tables "
-                "where table_schema = 'mart' and table_type = 'BASE TABLE' order by table_name"
+                "where table_schema = 'mart' order by table_name"
             ).fetchall()
         ]
         connection.execute(f"attach '{_quoted(folder / 'mart.duckdb')}' as published")

@@ -4,26 +4,17 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from orchestration.defs.rule_checks import check_result, check_spec
 from orchestration.night import Night, NightError, clear_failures
 from orchestration.owners import owner_team
 from orchestration.sources.contract import TABLES
-from quality.catalog import Rule, load_rules
+from quality.catalog import load_rules
 
 _RULES = load_rules()
 
 
 def _key(table: str) -> dg.AssetKey:
     return dg.AssetKey(["staging", f"accepted_{table}"])
-
-
-def _check(rule: Rule) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(
-        rule.id,
-        asset=_key(rule.table),
-        description=f"{rule.reason} To mend: {rule.remedy}",
-        blocking=rule.severity == "block",
-        metadata={"owner": rule.owner, "dimension": rule.dimension, "severity": rule.severity},
-    )
 
 
 @dg.multi_asset(
@@ -39,7 +30,7 @@ def _check(rule: Rule) -> dg.AssetCheckSpec:
         )
         for table in TABLES
     ],
-    check_specs=[_check(rule) for rule in _RULES],
+    check_specs=[check_spec(rule, _key(rule.table)) for rule in _RULES],
 )
 def quality_gate(
     context: dg.AssetExecutionContext, night: Night
@@ -62,22 +53,7 @@ def quality_gate(
             reporting_currency=settings.reporting_currency,
         )
         for result in report.results:
-            yield dg.AssetCheckResult(
-                asset_key=_key(result.rule.table),
-                check_name=result.rule.id,
-                passed=result.status in {"passed", "not_applicable"},
-                severity=(dg.AssetCheckSeverity.ERROR if result.is_blocking else dg.AssetCheckSeverity.WARN),
-                metadata={
-                    "status": result.status,
-                    "expected": result.expected,
-                    "observed": result.error or result.observed,
-                    "rows_checked": result.rows_checked,
-                    "rows_failed": result.rows_failed,
-                    "rows_quarantined": result.rows_quarantined,
-                    "failing_keys": list(result.sample_keys),
-                    "owner": result.rule.owner,
-                },
-            )
+            yield check_result(result, _key(result.rule.table))
         quarantined = sum(table.quarantined for table in report.tables)
         failed = sum(result.status == "failed" for result in report.results)
         context.log.info(

@@ -28,7 +28,7 @@ def build_job() -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.all(),
         executor_def=dg.in_process_executor,
         hooks={note_failure},
-        description="One night: land, check, resolve, build, learn, score, warn, publish.",
+        description="One night: land, check, resolve, build, learn, score, warn, check again, publish.",
     )
 
 

@@ -9,7 +9,7 @@ from orchestration.warehouse import publish_mart
 
 
 def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
-    """The publication, downstream of every mart table so that it is only made of a whole night."""
+    """The publication, downstream of every mart and of the rules over them: only a whole night is published."""
 
     @dg.asset(
         name="current",

@@ -1,3 +1,5 @@
+-- A view, because the rules over the marts are judged after the marts are built: publishing copies what it then shows.
+{{ config(materialized='view') }}
 select
     as_of_date,
     table_name,

@@ -1,0 +1,57 @@
+"""Gate two: rules over finished marts; each rule is an asset check, and a blocking one stops the publication."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from orchestration.defs.rule_checks import check_result, check_spec
+from orchestration.night import Night, NightError, clear_failures
+from quality.catalog import MART_RULES_FOLDER, load_rules
+
+_RULES = load_rules(MART_RULES_FOLDER)
+
+
+def build_mart_gate(stages: Sequence[dg.AssetsDefinition]) -> dg.AssetChecksDefinition:
+    """The step between the last mart and the publication, which waits for it and is not made where it fails.
+
+    Dagster lets everything downstream of an asset wait for its blocking checks. Marts that other marts are
+    built from would wait for this step, and this step for them; so only checks on marts that nothing but the
+    publication reads are marked blocking. That makes the publication wait for the step, and the step itself
+    fails where any rule blocks.
+    """
+    read = {key for stage in stages for needed in stage.asset_deps.values() for key in needed}
+
+    @dg.multi_asset_check(
+        name="mart_gate",
+        specs=[
+            check_spec(rule, key, holds_back=key not in read)
+            for rule in _RULES
+            for key in [dg.AssetKey(rule.table.split("."))]
+        ],
+        description="Rules over the marts, judged before they are published.",
+    )
+    def mart_gate(context: dg.AssetCheckExecutionContext, night: Night) -> Iterator[dg.AssetCheckResult]:
+        """Judge the marts, record the results, and stop the night before publication where a rule blocks."""
+        from quality.runner import run_mart_gate
+
+        with clear_failures(context):
+            settings = night.settings()
+            report = run_mart_gate(
+                settings.warehouse_path,
+                as_of=night.day,
+                docs_dir=settings.quality_dir,
+                rules=_RULES,
+                company=settings.company,
+                reporting_currency=settings.reporting_currency,
+            )
+            for result in report.results:
+                yield check_result(result, dg.AssetKey(result.rule.table.split(".")))
+            failed = sum(result.status == "failed" for result in report.results)
+            context.log.info(f"{len(report.results)} rules over the marts, {failed} found something")
+            if report.blocking:
+                raise NightError(
+                    "The rules over the marts stopped the night before publication:\n  - "
+                    + "\n  - ".join(report.blocking)
+                )
+
+    return mart_gate
