@@ -13,15 +13,16 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-PAGES = "validations"
+PAGES = "tables"
 
 # What Great Expectations would fetch when a page is opened, and its links to pages that are not made.
 _FETCHED = re.compile(
-    r"<link\b[^>]*href=\"https?://[^>]*>|<script\b[^>]*src=\"https?://[^>]*>\s*</script>|<img\b[^>]*src=\"https?://[^>]*>",
+    r"<link\b[^>]*>|<script\b[^>]*src=\"https?://[^>]*>\s*</script>|<img\b[^>]*src=\"https?://[^>]*>",
     re.IGNORECASE,
 )
 _DEAD_LINK = re.compile(r'<a href="[./]*expectations/[^"]*"\s*>([^<]*)</a>')
-_INDEX_LINK = re.compile(r'(<a href="[./]*index\.html">)\s*(</a>)')
+_LOGO_LINK = re.compile(r'<a href="[./]*index\.html">\s*</a>')
+_ROOT = re.compile(r'href="(?:\.\./)+index\.html"')
 
 # The page's own filter is written for a library from the network; these take its place.
 _FILTER = """<script>
@@ -40,9 +41,9 @@ def _style() -> str:
 
 
 def without_network(page: str) -> str:
-    """A page of Great Expectations that shows the same without fetching anything."""
+    """A page of Great Expectations, one folder below the first page, that shows the same without fetching anything."""
     page = _DEAD_LINK.sub(r"\1", _FETCHED.sub("", page))
-    page = _INDEX_LINK.sub(r"\1All tables\2", page)
+    page = _ROOT.sub('href="../index.html"', _LOGO_LINK.sub("", page))
     return page.replace("</head>", f"{_style()}\n</head>", 1).replace("</body>", f"{_FILTER}\n</body>", 1)
 
 
@@ -103,7 +104,5 @@ def write_index(con: DuckDBPyConnection, docs_dir: Path, *, as_of: date, company
 
 def _link(docs_dir: Path, table: str) -> str:
     """The table's name, leading to its page where one was made."""
-    pages = sorted((docs_dir / PAGES / table).rglob("*.html"))
-    if not pages:
-        return escape(table)
-    return f'<a href="{quote(pages[-1].relative_to(docs_dir).as_posix())}">{escape(table)}</a>'
+    page = f"{PAGES}/{table}.html"
+    return f'<a href="{quote(page)}">{escape(table)}</a>' if (docs_dir / page).is_file() else escape(table)

@@ -236,7 +236,9 @@ def _store(
         if rule.key
         else "source_system, _row_key, _occurrence"
     )
-    shows = {rule.id: rule for rule, _ in hits if rule.show}
+    # What is shown beside a key only helps the reader: a column that is gone must not keep the rule from running.
+    there = {column[0] for column in con.execute(f"SELECT * FROM {rule.relation} LIMIT 0").description}
+    shows = {rule.id: rule for rule, _ in hits if there.intersection(rule.show)}
     shown = "NULL"
     if shows:
         cases = " ".join(
@@ -244,7 +246,7 @@ def _store(
         )
         shown = f"CASE rule_id {cases} END"
     shown_columns = "".join(
-        f", concat_ws(', ', {', '.join(_named_value(name) for name in rule.show)}) AS shown_{position}"
+        f", concat_ws(', ', {', '.join(_named_value(name) for name in rule.show if name in there)}) AS shown_{position}"
         for position, rule in enumerate(shows.values())
     )
     meaning = [

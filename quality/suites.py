@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from quality.catalog import KINDS, MART
@@ -166,10 +167,20 @@ def _verdict(result: Any) -> Verdict:
 
 
 def _build_docs(context: Any, docs_dir: Path, tables: Sequence[str]) -> None:
-    docs_dir.mkdir(parents=True, exist_ok=True)
-    marts = all(table.startswith(MART) for table in tables)
-    for part in [f"{PAGES}/{table}" for table in tables] if marts else ["static", "expectations", PAGES]:
-        shutil.rmtree(docs_dir / part, ignore_errors=True)
+    """One page a table under docs_dir/tables; built aside, because a site removes pages that are not its own."""
+    if not all(table.startswith(MART) for table in tables):
+        shutil.rmtree(docs_dir / PAGES, ignore_errors=True)
+    with TemporaryDirectory() as aside:
+        _build_site(context, Path(aside))
+        for page in Path(aside).glob("validations/**/*.html"):
+            # validations/<suite, its dots as folders>/<run name>/<run time>/<batch>.html
+            table = ".".join(page.relative_to(aside).parts[1:-3])
+            target = docs_dir / PAGES / f"{table}.html"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(without_network(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _build_site(context: Any, folder: Path) -> None:
     for site in list(context.get_site_names()):
         context.delete_data_docs_site(site)
     context.add_data_docs_site(
@@ -179,7 +190,7 @@ def _build_docs(context: Any, docs_dir: Path, tables: Sequence[str]) -> None:
             "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
             "store_backend": {
                 "class_name": "TupleFilesystemStoreBackend",
-                "base_directory": str(docs_dir.resolve()),
+                "base_directory": str(folder.resolve()),
             },
             # The result pages show every expectation already; pages of the suites would only repeat them.
             "site_section_builders": {
@@ -198,9 +209,6 @@ def _build_docs(context: Any, docs_dir: Path, tables: Sequence[str]) -> None:
         },
     )
     context.build_data_docs()
-    for table in tables:
-        for page in (docs_dir / PAGES / table).rglob("*.html"):
-            page.write_text(without_network(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 # Connections that the SQLAlchemy dialect below hands out, by the name used in its URL.

@@ -75,6 +75,30 @@ def test_blocking_rules_are_blocking_checks(definitions: dg.Definitions) -> None
     assert {"invoices_delivered", "customers_delivered", "invoices_source_totals"} <= blocking
 
 
+def test_publication_waits_for_the_rules_over_the_marts(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("nightly")
+    needed = job.graph.dependencies
+    waits_for = {
+        upstream.node
+        for node, inputs in needed.items()
+        if (node.alias or node.name) == "publication__current"
+        for dependency in inputs.values()
+        for upstream in dependency.get_node_dependencies()
+    }
+    assert "mart_gate" in waits_for
+
+
+def test_rules_over_marts_are_checks_of_their_mart_with_an_owner(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    specs = [graph.get_check_spec(key) for key in graph.asset_check_keys if key.name.startswith("mart_")]
+    assert len(specs) >= 25
+    assert {spec.asset_key.path[0] for spec in specs} == {"mart"}
+    assert not [spec.name for spec in specs if not spec.metadata["owner"]]
+    assert [spec.asset_key.path for spec in specs if spec.name == "mart_gl_unexplained"] == [
+        ["mart", "reconciliation"]
+    ]
+
+
 def test_schedule_asks_for_the_day_it_falls_on_in_the_companys_time_zone(definitions: dg.Definitions) -> None:
     schedule = definitions.resolve_schedule_def("nightly_schedule")
     # Half past one in UTC on 1 December is still the evening of 30 November in New York.
