@@ -41,11 +41,19 @@
 {%- endmacro %}
 
 {#
-  Working hours between two timestamps: Monday to Friday, from var business_hours_from to business_hours_to, without a
-  holiday calendar. NULL where either is NULL.
+  Weekday working hours between two timestamps: Monday to Friday, from var business_hours_from to business_hours_to.
+  Holidays count as worked; take off hours_on_holiday for each of them. NULL where either is NULL.
 #}
 {% macro business_hours(start, stop) -%}
     ({{ _business_seconds(stop) }} - {{ _business_seconds(start) }}) / 3600.0
+{%- endmacro %}
+
+{# The part of business_hours(start, stop) that falls on the day `holiday`, for one that start and stop enclose. #}
+{% macro hours_on_holiday(holiday, start, stop) -%}
+    {{ business_hours(
+        'greatest(' ~ start ~ ', cast(' ~ holiday ~ ' as timestamp))',
+        'least(' ~ stop ~ ', cast(' ~ add_days(holiday, 1) ~ ' as timestamp))'
+    ) }}
 {%- endmacro %}
 
 {# Working seconds from Monday 2000-01-03 to a timestamp. #}

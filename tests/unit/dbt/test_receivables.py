@@ -625,6 +625,7 @@ def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
         "receivable_balance_bucket_edges",
         "exposure_utilisation_states",
         "payment_index_points",
+        "credit_decision_hours_and_states",
     }
 
 

@@ -8,6 +8,16 @@ with stated as (
     inner join {{ source('core', 'customer_xref') }} as xref
         on request.source_system = xref.source_system and request.customer_id = xref.customer_id
     where request.known_at <= {{ as_of_date() }}
+),
+
+holiday as (
+    select stated.source_system, stated.request_id,
+        sum({{ hours_on_holiday('calendar.holiday_date', 'stated.requested_at', 'stated.decided_by_then') }}) as hours
+    from stated
+    inner join {{ active_policy('business_holiday') }} as calendar
+        on calendar.holiday_date between cast(stated.requested_at as date) and cast(stated.decided_by_then as date)
+    where calendar.calendar = '{{ var("business_calendar") }}'
+    group by stated.source_system, stated.request_id
 )
 
 select
@@ -23,8 +33,11 @@ select
     {{ in_reporting_currency('stated.amount', 'stated.currency', 'fx_rate.rate') }} as amount_reporting,
     cast({{ dbt.datediff('stated.requested_at', 'stated.decided_by_then', 'second') }} / 3600.0 as double)
         as approval_hours,
-    cast({{ business_hours('stated.requested_at', 'stated.decided_by_then') }} as double) as approval_business_hours,
+    cast(
+        {{ business_hours('stated.requested_at', 'stated.decided_by_then') }} - coalesce(holiday.hours, 0) as double
+    ) as approval_business_hours,
     stated.override_reason
 from stated
 left join {{ ref('fx_rate') }} as fx_rate
     on stated.currency = fx_rate.currency and fx_rate.rate_date = cast(stated.requested_at as date)
+left join holiday on stated.source_system = holiday.source_system and stated.request_id = holiday.request_id
