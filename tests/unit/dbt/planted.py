@@ -35,6 +35,9 @@ TABLES = {
         "overdue_1_30_amount_reporting DECIMAL(18,2), overdue_31_60_amount_reporting DECIMAL(18,2), "
         "overdue_61_90_amount_reporting DECIMAL(18,2), overdue_91_plus_amount_reporting DECIMAL(18,2)"
     ),
+    "mart.roll_rate": (
+        "segment VARCHAR, bucket VARCHAR, implied_loss_rate DECIMAL(9,6), implied_loss_rate_status VARCHAR"
+    ),
     "features.customer_cutoff": (
         "customer_code VARCHAR, cutoff_date DATE, is_as_of BOOLEAN, months_of_history INTEGER, "
         "sales_12m_amount_reporting DECIMAL(18,2), sales_3m_amount_reporting DECIMAL(18,2), "

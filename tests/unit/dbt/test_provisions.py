@@ -34,8 +34,9 @@ def provisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 }
                 for day, code, share in [(AS_OF, "C1", 1), (AS_OF, "C2", 2), ("2026-10-30", "C1", 7)]
             ],
+            "mart.roll_rate": [],
         },
-        policy=["provision_factor"],
+        policy=["provision_factor", "provision_setting"],
         as_of=AS_OF,
     )
     run_dbt(path, select="provision_matrix", as_of=AS_OF, command="run")

@@ -14,7 +14,7 @@ from tests.factories import fetch, make_warehouse, run_dbt
 
 AS_OF = "2024-06-30"
 EARLIER = "2024-03-31"
-MODELS = ["tag:staging", "tag:transform", "kpi_monthly"]
+MODELS = ["tag:staging", "tag:transform", "tag:serve"]
 
 
 def customer(customer_id: str, **more: Any) -> dict[str, Any]:
@@ -626,6 +626,9 @@ def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
         "exposure_utilisation_states",
         "payment_index_points",
         "credit_decision_hours_and_states",
+        "roll_rates_worked_by_hand",
+        "provision_on_policy_rates",
+        "provision_on_observed_rates",
     }
 
 

@@ -1,4 +1,5 @@
--- IFRS 9, simplified approach: what is owed, by segment and age, times the loss rate expected of it.
+-- IFRS 9, simplified approach: what is owed, by segment and age, times the loss rate expected of it. Policy says whether
+-- its own loss rates count or those observed in the roll rates; both provisions are shown.
 {%- set buckets = [
     ('current', 'current_amount_reporting'), ('1-30', 'overdue_1_30_amount_reporting'),
     ('31-60', 'overdue_31_60_amount_reporting'), ('61-90', 'overdue_61_90_amount_reporting'),
@@ -25,22 +26,70 @@ factors as (
     select segment, bucket, loss_rate, forward_looking_factor, version
     from {{ active_policy('provision_factor') }} as factor
 
+),
+
+observed as (
+
+    select segment, bucket, implied_loss_rate
+    from {{ ref('roll_rate') }}
+    where implied_loss_rate_status = 'available'
+
+),
+
+rated as (
+
+    select
+        balances.*,
+        {{ policy_value('provision_setting', 'setting', 'basis') }} as policy_basis,
+        coalesce(own.loss_rate, general.loss_rate) as policy_loss_rate,
+        coalesce(own.forward_looking_factor, general.forward_looking_factor) as forward_looking_factor,
+        coalesce(own.version, general.version) as policy_version,
+        case when own.loss_rate is null then 'policy_all_segments' else 'policy_segment' end as policy_source,
+        coalesce(observed_own.implied_loss_rate, observed_all.implied_loss_rate) as observed_loss_rate,
+        case
+            when observed_own.implied_loss_rate is not null then 'observed_segment'
+            when observed_all.implied_loss_rate is not null then 'observed_all_segments'
+            else 'not_available'
+        end as observed_source
+    from balances
+    left join factors as own on own.segment = balances.segment and own.bucket = balances.bucket
+    left join factors as general on general.segment = '*' and general.bucket = balances.bucket
+    left join observed as observed_own
+        on observed_own.segment = balances.segment and observed_own.bucket = balances.bucket
+    left join observed as observed_all on observed_all.segment = 'all' and observed_all.bucket = balances.bucket
+
+),
+
+provided as (
+
+    select
+        rated.*,
+        cast(round(balance * policy_loss_rate * forward_looking_factor, 2) as decimal(18, 2)) as policy_loss,
+        cast(round(balance * observed_loss_rate * forward_looking_factor, 2) as decimal(18, 2)) as observed_loss,
+        policy_basis = 'observed' and observed_loss_rate is not null as is_observed
+    from rated
+
 )
 
 select
     {{ as_of_date() }} as as_of_date,
-    balances.segment,
-    balances.bucket,
-    cast(balances.bucket_rank as integer) as bucket_rank,
-    cast(balances.balance as decimal(18, 2)) as balance_reporting,
-    cast(coalesce(own.loss_rate, general.loss_rate) as decimal(9, 6)) as loss_rate,
-    cast(coalesce(own.forward_looking_factor, general.forward_looking_factor) as decimal(9, 4)) as forward_looking_factor,
-    cast(round(
-        balances.balance * coalesce(own.loss_rate, general.loss_rate)
-        * coalesce(own.forward_looking_factor, general.forward_looking_factor), 2
-    ) as decimal(18, 2)) as expected_credit_loss_reporting,
-    case when own.loss_rate is null then 'policy_all_segments' else 'policy_segment' end as loss_rate_source,
-    cast(coalesce(own.version, general.version) as integer) as policy_version
-from balances
-left join factors as own on own.segment = balances.segment and own.bucket = balances.bucket
-left join factors as general on general.segment = '*' and general.bucket = balances.bucket
+    segment,
+    bucket,
+    cast(bucket_rank as integer) as bucket_rank,
+    cast(balance as decimal(18, 2)) as balance_reporting,
+    cast(case when is_observed then observed_loss_rate else policy_loss_rate end as decimal(9, 6)) as loss_rate,
+    cast(forward_looking_factor as decimal(9, 4)) as forward_looking_factor,
+    case when is_observed then observed_loss else policy_loss end as expected_credit_loss_reporting,
+    case when is_observed then observed_source else policy_source end as loss_rate_source,
+    case
+        when is_observed then 'observed'
+        when policy_basis = 'observed' then 'policy_for_lack_of_observation'
+        else 'policy'
+    end as basis_status,
+    cast(policy_loss_rate as decimal(9, 6)) as policy_loss_rate,
+    policy_loss as policy_expected_credit_loss_reporting,
+    cast(observed_loss_rate as decimal(9, 6)) as observed_loss_rate,
+    observed_loss as observed_expected_credit_loss_reporting,
+    observed_source as observed_loss_rate_source,
+    cast(policy_version as integer) as policy_version
+from provided
