@@ -529,11 +529,11 @@ def test_approval_hours_count_working_time_over_a_weekend(company: Path) -> None
     assert rows[2]["decision"] == "open"
 
 
-def kpi(path: Path, month: str, legal_entity: str = "KP") -> dict[str, Any]:
+def kpi(path: Path, month: str, legal_entity: str = "KP", view: str = "reporting") -> dict[str, Any]:
     return one(
         path,
         f"select * from mart.kpi_monthly where month_start_date = '{month}-01' and segment = 'all' "
-        f"and legal_entity = '{legal_entity}'",
+        f"and legal_entity = '{legal_entity}' and currency_view = '{view}'",
     )
 
 
@@ -563,7 +563,8 @@ def test_bad_debt_and_cost_ratio(company: Path) -> None:
     by_segment = one(
         company,
         "select credit_cost_ratio, credit_cost_status from mart.kpi_monthly "
-        "where month_start_date = '2024-06-01' and segment = 'Key' and legal_entity = 'KP'",
+        "where month_start_date = '2024-06-01' and segment = 'Key' and legal_entity = 'KP' "
+        "and currency_view = 'reporting'",
     )
     assert by_segment == {"credit_cost_ratio": None, "credit_cost_status": "not_available"}
 
@@ -578,6 +579,38 @@ def test_approval_time_and_coverage_by_month(company: Path) -> None:
     assert kpi(company, "2024-06")["coverage_customer_share"] == 1.0
     may = kpi(company, "2024-05")
     assert (may["coverage_customer_share"], may["coverage_status"]) == (None, "not_available")
+
+
+def test_each_document_currency_has_a_view_in_its_own_amounts(company: Path) -> None:
+    euros, dollars = kpi(company, "2024-06", "DE", "EUR"), kpi(company, "2024-06", "DE")
+    # 100 EUR sold on 10 May at 1.10 and still open on 30 June at 1.20.
+    assert (euros["open_amount"], euros["overdue_amount"], euros["sales_12m_amount"]) == (100, 100, 100)
+    assert (dollars["open_amount"], dollars["overdue_amount"], dollars["sales_12m_amount"]) == (120, 120, 110)
+    # All of May's sales, and none of June's, are still open.
+    assert euros["countback_dso_days"] == pytest.approx(30 + 31)
+    assert (kpi(company, "2024-06", "all", "EUR")["open_amount"], euros["dso_status"]) == (
+        100,
+        "not_available",
+    )
+    everything = kpi(company, "2024-06", "all")
+    in_dollars = kpi(company, "2024-06", "all", "USD")
+    assert everything["open_amount"] == in_dollars["open_amount"] + dollars["open_amount"]
+    of_the_customer = ("credit_cost_ratio", "approval_hours_median", "coverage_customer_share", "utilisation")
+    assert [in_dollars[name] for name in of_the_customer] == [None] * 4
+
+
+def test_utilisation_is_measured_on_month_ends_with_the_limits_of_the_day(company: Path) -> None:
+    june = kpi(company, "2024-06", "all")
+    # kpi owes 2500 of 5000 and exposed 600 less 50 paid ahead of 2000; a limit of zero stays out.
+    assert (june["credit_limit_amount"], june["receivables_utilisation"]) == (
+        7000,
+        pytest.approx(3050 / 7000),
+    )
+    # With 100 delivered and 700 ordered by exposed.
+    assert june["utilisation"] == pytest.approx(3850 / 7000)
+    december = kpi(company, "2023-12", "all")
+    assert (december["credit_limit_amount"], december["receivables_utilisation"]) == (9000, 0)
+    assert (december["utilisation"], december["utilisation_status"]) == (None, "not_available")
 
 
 def test_control_account_is_compared_on_its_own_day(company: Path) -> None:
@@ -626,6 +659,11 @@ def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
         "exposure_utilisation_states",
         "payment_index_points",
         "credit_decision_hours_and_states",
+        "measured_cell_in_two_currencies",
+        "countback_dso_examples",
+        "kpi_figures_and_states_worked_by_hand",
+        "kpi_states_without_limits_costs_and_decisions",
+        "kpi_target_states",
         "roll_rates_worked_by_hand",
         "provision_on_policy_rates",
         "provision_on_observed_rates",

@@ -1,7 +1,8 @@
 -- Each KPI of the whole company on the as-of date, beside its target.
 {%- set kpis = [
     'dso_days', 'average_days_delinquent', 'overdue_share', 'overdue_91_plus_share', 'collection_effectiveness_index',
-    'bad_debt_rate', 'credit_cost_ratio', 'approval_hours_median', 'coverage_customer_share', 'coverage_receivables_share'
+    'bad_debt_rate', 'credit_cost_ratio', 'approval_hours_median', 'approval_within_4_business_hours_share',
+    'coverage_customer_share', 'coverage_receivables_share', 'utilisation'
 ] %}
 with latest as (
 
