@@ -657,8 +657,11 @@ def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
         "ledger_entry_kinds",
         "receivable_balance_bucket_edges",
         "exposure_utilisation_states",
+        "exposure_parts_with_flags_and_caps",
         "payment_index_points",
         "credit_decision_hours_and_states",
+        "credit_limit_in_force",
+        "financial_ratio_zones_and_states",
         "measured_cell_in_two_currencies",
         "countback_dso_examples",
         "kpi_figures_and_states_worked_by_hand",
@@ -667,6 +670,10 @@ def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
         "roll_rates_worked_by_hand",
         "provision_on_policy_rates",
         "provision_on_observed_rates",
+        "customer_score_states",
+        "limit_recommendation_states",
+        "warning_signal_levels",
+        "worklist_order_and_cut",
     }
 
 
