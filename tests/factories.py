@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.ledger_history import LEDGER_HISTORY_COLUMNS
 from orchestration.sources.contract import CONTRACT, SYSTEM_COLUMNS, TABLES
 
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
@@ -27,6 +28,7 @@ UPSTREAM_TABLES: dict[str, str] = {
         "match_rule VARCHAR, first_seen_on DATE"
     ),
     "core.customer_alias": "customer_code VARCHAR, alias_code VARCHAR, since DATE",
+    "core.ledger_history": ", ".join(f"{name} {kind}" for name, kind in LEDGER_HISTORY_COLUMNS.items()),
     "core.match_candidate": (
         "source_system_l VARCHAR, customer_id_l VARCHAR, source_system_r VARCHAR, customer_id_r VARCHAR, "
         "match_probability DOUBLE, rule VARCHAR, status VARCHAR"
@@ -135,6 +137,12 @@ def make_warehouse(
         for name, other in (rows or {}).items():
             insert_rows(con, name, other)
     return path
+
+
+def land_night(path: str | Path, as_of: str | date) -> None:
+    """Land the warehouse `path` anew as the night of `as_of` would: versions loaded by then count, later ones not."""
+    with duckdb.connect(str(path)) as con:
+        _land(con, str(as_of))
 
 
 def insert_rows(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -2,43 +2,45 @@
 
 {#
   Select statement: one row a document and period during which its balance does not change. valid_to is the first
-  day the balance no longer holds, 9999-12-31 for the last period.
+  day the balance no longer holds, 9999-12-31 for the last period. With `only_standing` the entries that corrections
+  have cancelled are left out; otherwise a document has periods of its own for each due date, currency and entity it
+  was booked with, and is_cancelled says that a period begins with nothing but reversing entries.
 #}
-{% macro balance_intervals(date_column) -%}
+{% macro balance_intervals(date_column, only_standing) -%}
+    {%- set key = 'document_id, document_kind, customer_code, legal_entity, currency, due_date' -%}
     with movement as (
-        select document_id, {{ date_column }} as valid_from, sum(amount) as amount
-        from {{ ref('ledger_entry') }}
-        group by document_id, {{ date_column }}
-    ),
-
-    running as (
         select
-            document_id,
-            valid_from,
-            coalesce(
-                lead(valid_from) over (partition by document_id order by valid_from), cast('9999-12-31' as date)
-            ) as valid_to,
-            cast(
-                sum(amount) over (
-                    partition by document_id order by valid_from rows between unbounded preceding and current row
-                ) as decimal(18, 2)
-            ) as balance
-        from movement
+            {{ key }},
+            {{ date_column }} as valid_from,
+            min(case when posting_type = 'reversing' then 1 else 0 end) = 1 as is_cancelled,
+            sum(amount) as amount
+        from {{ ref('ledger_entry') }}
+        {%- if only_standing %}
+        where is_standing
+        {%- endif %}
+        group by {{ key }}, {{ date_column }}
     )
 
     select
-        document.document_id,
-        document.document_kind,
-        document.customer_code,
-        document.legal_entity,
-        document.currency,
-        document.issue_date,
-        document.due_date,
-        running.valid_from,
-        running.valid_to,
-        running.balance
-    from running
-    inner join {{ ref('document') }} as document on running.document_id = document.document_id
+        document_id,
+        document_kind,
+        customer_code,
+        legal_entity,
+        currency,
+        due_date,
+        valid_from,
+        coalesce(
+            lead(valid_from) over (partition by {{ key }} order by valid_from), cast('9999-12-31' as date)
+        ) as valid_to,
+        cast(
+            sum(amount) over (
+                partition by {{ key }} order by valid_from rows between unbounded preceding and current row
+            ) as decimal(18, 2)
+        ) as balance
+        {%- if not only_standing %},
+        is_cancelled
+        {%- endif %}
+    from movement
 {%- endmacro %}
 
 {# The kind of ledger entry an application posts. #}
@@ -47,6 +49,7 @@
         when 'cash' then 'cash_application'
         when 'credit_memo' then 'credit_application'
         when 'reversal' then 'application_reversal'
+        when 'recovery' then 'write_off_recovery'
         else {{ application_kind }}
     end
 {%- endmacro %}

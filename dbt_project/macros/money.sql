@@ -54,6 +54,19 @@
     case when {{ z }} is null then null when {{ z }} > 2.6 then 'safe' when {{ z }} < 1.1 then 'distress' else 'grey' end
 {%- endmacro %}
 
+{# A text as a date where it begins with one written YYYY-MM-DD; NULL otherwise. #}
+{% macro plain_date(text) -%}
+    {{ return(adapter.dispatch('plain_date', 'trade_credit')(text)) }}
+{%- endmacro %}
+
+{% macro default__plain_date(text) -%}
+    cast(substring({{ text }}, 1, 10) as date)
+{%- endmacro %}
+
+{% macro duckdb__plain_date(text) -%}
+    try_cast(substring({{ text }}, 1, 10) as date)
+{%- endmacro %}
+
 {# A text as DECIMAL(38,6) where it is a plain number; NULL otherwise, as the control totals of the sources count it. #}
 {% macro plain_number(text) -%}
     {{ return(adapter.dispatch('plain_number', 'trade_credit')(text)) }}

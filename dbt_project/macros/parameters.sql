@@ -10,6 +10,11 @@
     cast('{{ value }}' as date)
 {%- endmacro %}
 
+{# The same day as the text that load_id carries. #}
+{% macro as_of_text() -%}
+    '{{ var("as_of_date", none) }}'
+{%- endmacro %}
+
 {# ISO 4217 code of the currency every *_reporting amount is stated in, as a SQL string. #}
 {% macro reporting_currency() -%}
     '{{ var("reporting_currency") }}'

@@ -9,6 +9,7 @@ from orchestration.night import Night, clear_failures
 from orchestration.nightly_run import claim_home, remember_start
 from orchestration.owners import owner_team
 from orchestration.sources.contract import TABLES
+from orchestration.ledger_history import prepare_ledger_history
 from orchestration.warehouse import hold_night_lock, open_warehouse, prepare_warehouse
 
 _OWNER = owner_team("IT Data Platform")
@@ -48,6 +49,7 @@ def land_raw(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.Mat
                 seed=settings.demo.seed,
             )
         with open_warehouse(settings.warehouse_path) as connection:
+            prepare_ledger_history(connection)
             results = land(connection, settings, as_of=night.day, full_refresh=night.full_refresh)
         rows_read: dict[str, int] = defaultdict(int)
         rows_landed: dict[str, int] = defaultdict(int)

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from orchestration.ledger_history import append_ledger_history
 from orchestration.night import Night, clear_failures
 from orchestration.nightly_run import remember_publication
 from orchestration.owners import owner_team
@@ -23,6 +24,8 @@ def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
     def publish_mart_asset(context: dg.AssetExecutionContext, night: Night) -> dg.MaterializeResult[None]:
         with clear_failures(context):
             settings = night.settings()
+            # Before the switch: killed in between, this night's rerun replaces what it kept.
+            append_ledger_history(settings.warehouse_path, night.day)
             publication = publish_mart(
                 settings.warehouse_path,
                 settings.publication_dir,

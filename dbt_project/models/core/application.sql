@@ -100,6 +100,67 @@ taken_back as (
     where origin_reversed_at is not null and known_at <= {{ as_of_date() }}
     group by origin_document_id, document_id
     having sum(amount) <> 0
+),
+
+applied as (
+    select
+        application_id, source_system, application_kind, document_id, origin_document_id, effective_date, known_at,
+        currency, amount, load_id, row_key, occurrence
+    from stated
+    where known_at <= {{ as_of_date() }}
+    union all
+    select * from cleared where known_at <= {{ as_of_date() }}
+    union all
+    select * from cleared_memo where known_at <= {{ as_of_date() }}
+    union all
+    select * from taken_back where known_at <= {{ as_of_date() }}
+),
+
+-- Money received on a document that was written off is a recovery: it takes back the write-off as far as it goes, so
+-- that the document stays at zero and the loss is net of what came in.
+written_off_document as (
+    select document_id from applied where application_kind = 'write_off' group by document_id
+),
+
+movement as (
+    select applied.document_id, applied.effective_date, applied.known_at, -applied.amount as amount,
+        case when applied.application_kind = 'write_off' then applied.amount else 0 end as written_off
+    from applied
+    inner join written_off_document on applied.document_id = written_off_document.document_id
+    union all
+    select document.document_id, document.issue_date, document.known_at, document.amount, 0 as written_off
+    from {{ ref('document') }} as document
+    inner join written_off_document on document.document_id = written_off_document.document_id
+),
+
+running as (
+    select
+        document_id,
+        effective_date,
+        max(known_at) over (partition by document_id order by effective_date) as known_at,
+        greatest(0, least(
+            -sum(amount) over (partition by document_id order by effective_date),
+            sum(written_off) over (partition by document_id order by effective_date)
+        )) as recovered_so_far
+    from (
+        select
+            document_id, effective_date, max(known_at) as known_at, sum(amount) as amount,
+            sum(written_off) as written_off
+        from movement
+        group by document_id, effective_date
+    ) as daily
+),
+
+recovered as (
+    select
+        document_id || '|recovered:' || cast(effective_date as {{ dbt.type_string() }}) as application_id,
+        'recovery' as application_kind,
+        document_id,
+        effective_date,
+        known_at,
+        coalesce(lag(recovered_so_far) over (partition by document_id order by effective_date), 0) - recovered_so_far
+            as amount
+    from running
 )
 
 select
@@ -115,16 +176,23 @@ select
     load_id,
     row_key,
     occurrence
-from (
-    select
-        application_id, source_system, application_kind, document_id, origin_document_id, effective_date, known_at,
-        currency, amount, load_id, row_key, occurrence
-    from stated
-    union all
-    select * from cleared
-    union all
-    select * from cleared_memo
-    union all
-    select * from taken_back
-) as posted
-where known_at <= {{ as_of_date() }}
+from applied
+
+union all
+
+select
+    recovered.application_id,
+    document.source_system,
+    recovered.application_kind,
+    recovered.document_id,
+    cast(null as {{ dbt.type_string() }}) as origin_document_id,
+    recovered.effective_date,
+    recovered.known_at,
+    document.currency,
+    cast(recovered.amount as decimal(18, 2)) as amount,
+    document.load_id,
+    cast(null as {{ dbt.type_string() }}) as row_key,
+    cast(null as integer) as occurrence
+from recovered
+inner join {{ ref('document') }} as document on recovered.document_id = document.document_id
+where recovered.amount <> 0

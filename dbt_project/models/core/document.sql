@@ -97,6 +97,7 @@ select
     entry.source_table,
     entry.source_system,
     entry.document_no,
+    entry.customer_id,
     customer.customer_code,
     entry.legal_entity,
     entry.currency,

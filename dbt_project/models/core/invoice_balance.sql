@@ -1,1 +1,1 @@
-{{ balance_intervals('effective_date') }}
+{{ balance_intervals('effective_date', only_standing=true) }}

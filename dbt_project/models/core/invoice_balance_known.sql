@@ -1,1 +1,1 @@
-{{ balance_intervals('recognised_date') }}
+{{ balance_intervals('recognised_date', only_standing=false) }}

@@ -1,80 +1,160 @@
--- The one ledger: every change of a receivable, debit positive. Figures about money are sums over it.
-with posting as (
+-- The one ledger, only ever added to. What was booked on earlier nights stands as it was booked; where tonight's
+-- postings differ from it, the old entry is reversed and the new one booked, both known from tonight.
+{% set facts = [
+    'source_system', 'customer_id', 'document_id', 'document_kind', 'entry_kind', 'counter_document_id', 'legal_entity',
+    'due_date', 'effective_date', 'currency', 'amount', 'amount_reporting'
+] %}
+
+with booked as (
+    select history.*, coalesce(xref.customer_code, history.customer_code) as current_customer_code
+    from {{ source('core', 'ledger_history') }} as history
+    left join {{ source('core', 'customer_xref') }} as xref
+        on history.source_system = xref.source_system and history.customer_id = xref.customer_id
+    where history.booked_on < {{ as_of_date() }}
+),
+
+standing as (
+    select booked.*
+    from booked
+    left join booked as reversing on booked.entry_id = reversing.reverses_entry_id
+    where booked.posting_type <> 'reversing' and reversing.entry_id is null
+),
+
+booked_source as (
+    select source_system, max(booked_on) as last_booked_on
+    from booked
+    group by source_system
+),
+
+ever_booked as (
+    select distinct posting_id from booked where posting_type = 'reversing'
+),
+
+compared as (
     select
-        document_id || '|' || document_kind as entry_id,
-        source_system,
-        document_id,
-        document_kind as entry_kind,
-        cast(null as {{ dbt.type_string() }}) as counter_document_id,
-        issue_date as effective_date,
-        known_at,
-        amount,
-        load_id
-    from {{ ref('document') }}
+        coalesce(posting.posting_id, standing.posting_id) as posting_id,
+        standing.entry_id as standing_entry_id,
+        posting.posting_id is not null as is_posted,
+        coalesce(
+            {%- for fact in facts %}
+            posting.{{ fact }} is not distinct from standing.{{ fact }}{{ ' and ' if not loop.last }}
+            {%- endfor %}, false
+        ) as is_unchanged,
+        posting.customer_code,
+        posting.known_at,
+        posting.load_id,
+        {%- for fact in facts %}
+        posting.{{ fact }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('posting') }} as posting
+    full outer join standing on posting.posting_id = standing.posting_id
+),
+
+reversing as (
+    select standing.*
+    from compared
+    inner join standing on compared.standing_entry_id = standing.entry_id
+    where not compared.is_posted or not compared.is_unchanged
+),
+
+entry as (
+    select
+        booked.entry_id,
+        booked.posting_id,
+        booked.posting_type,
+        booked.reverses_entry_id,
+        booked.current_customer_code as customer_code,
+        booked.known_at,
+        booked.recorded_date,
+        booked.booked_on,
+        booked.load_id,
+        {%- for fact in facts %}
+        booked.{{ fact }},
+        {%- endfor %}
+        standing.entry_id is not null and reversing.entry_id is null as is_standing
+    from booked
+    left join standing on booked.entry_id = standing.entry_id
+    left join reversing on booked.entry_id = reversing.entry_id
 
     union all
 
     select
-        document_id || '|receipt_reversal' as entry_id,
-        source_system,
-        document_id,
-        'receipt_reversal' as entry_kind,
-        cast(null as {{ dbt.type_string() }}) as counter_document_id,
-        closed_on as effective_date,
-        greatest(closed_known_at, known_at) as known_at,
-        -amount as amount,
-        load_id
-    from {{ ref('document') }}
-    where document_kind = 'receipt' and closed_on is not null
+        posting_id || '|reversing|' || cast({{ as_of_date() }} as {{ dbt.type_string() }}) as entry_id,
+        posting_id,
+        'reversing' as posting_type,
+        entry_id as reverses_entry_id,
+        current_customer_code as customer_code,
+        {{ as_of_date() }} as known_at,
+        {{ as_of_date() }} as recorded_date,
+        {{ as_of_date() }} as booked_on,
+        cast({{ as_of_date() }} as {{ dbt.type_string() }}) as load_id,
+        {%- for fact in facts %}
+        {{ '-' if fact in ('amount', 'amount_reporting') }}{{ fact }}
+            {{- ' as ' ~ fact if fact in ('amount', 'amount_reporting') }},
+        {%- endfor %}
+        false as is_standing
+    from reversing
 
     union all
 
     select
-        application_id || '|to' as entry_id,
-        source_system,
-        document_id,
-        {{ application_entry_kind('application_kind') }} as entry_kind,
-        origin_document_id as counter_document_id,
-        effective_date,
-        known_at,
-        -amount as amount,
-        load_id
-    from {{ ref('application') }}
-
-    union all
-
-    -- The other side: the receipt or credit memo has given the value away.
-    select
-        application_id || '|from' as entry_id,
-        source_system,
-        origin_document_id as document_id,
-        {{ application_entry_kind('application_kind') }} as entry_kind,
-        document_id as counter_document_id,
-        effective_date,
-        known_at,
-        amount,
-        load_id
-    from {{ ref('application') }}
-    where origin_document_id is not null
+        compared.posting_id
+        || case
+            when compared.standing_entry_id is null and ever_booked.posting_id is null then ''
+            else '|correcting|' || cast({{ as_of_date() }} as {{ dbt.type_string() }})
+        end as entry_id,
+        compared.posting_id,
+        case
+            when compared.standing_entry_id is null and ever_booked.posting_id is null then 'original'
+            else 'correcting'
+        end as posting_type,
+        cast(null as {{ dbt.type_string() }}) as reverses_entry_id,
+        compared.customer_code,
+        -- What could have been booked on an earlier night of its source and was not, is known from tonight.
+        case
+            when compared.standing_entry_id is not null or ever_booked.posting_id is not null
+                or compared.known_at <= booked_source.last_booked_on
+                then {{ as_of_date() }}
+            else compared.known_at
+        end as known_at,
+        case
+            when compared.standing_entry_id is not null or ever_booked.posting_id is not null then {{ as_of_date() }}
+            else compared.known_at
+        end as recorded_date,
+        {{ as_of_date() }} as booked_on,
+        compared.load_id,
+        {%- for fact in facts %}
+        compared.{{ fact }},
+        {%- endfor %}
+        true as is_standing
+    from compared
+    left join booked_source on compared.source_system = booked_source.source_system
+    left join ever_booked on compared.posting_id = ever_booked.posting_id
+    where compared.is_posted and not compared.is_unchanged
 )
 
 select
-    posting.entry_id,
-    posting.source_system,
-    posting.document_id,
-    document.document_kind,
-    posting.entry_kind,
-    posting.counter_document_id,
-    document.customer_code,
-    document.legal_entity,
-    posting.effective_date,
-    posting.known_at,
-    greatest(posting.effective_date, posting.known_at) as recognised_date,
-    document.currency,
-    cast(posting.amount as decimal(18, 2)) as amount,
-    {{ in_reporting_currency('posting.amount', 'document.currency', 'fx_rate.rate') }} as amount_reporting,
-    posting.load_id
-from posting
-inner join {{ ref('document') }} as document on posting.document_id = document.document_id
-left join {{ ref('fx_rate') }} as fx_rate
-    on document.currency = fx_rate.currency and posting.effective_date = fx_rate.rate_date
+    entry_id,
+    posting_id,
+    posting_type,
+    reverses_entry_id,
+    is_standing,
+    source_system,
+    customer_id,
+    customer_code,
+    document_id,
+    document_kind,
+    entry_kind,
+    counter_document_id,
+    legal_entity,
+    due_date,
+    effective_date,
+    known_at,
+    recorded_date,
+    booked_on,
+    greatest(effective_date, known_at) as recognised_date,
+    currency,
+    cast(amount as decimal(18, 2)) as amount,
+    cast(amount_reporting as decimal(18, 2)) as amount_reporting,
+    load_id
+from entry

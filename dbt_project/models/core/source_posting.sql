@@ -2,13 +2,16 @@
 -- as-of date, waiting for a row it depends on, or superseded by a later version from another file.
 -- `amount` is as the source states it; `receivable_amount` is its effect on receivables, debit positive.
 {% set tables = [
-    ('invoices', 'landed.amount', 'landed.legal_entity', 'landed.document_type'),
-    ('payments', 'landed.amount', 'landed.legal_entity', "'receipt'"),
-    ('payment_applications', 'landed.amount', 'target.legal_entity', 'landed.kind'),
+    ('invoices', 'landed.amount', 'landed.legal_entity', 'landed.document_type', 'landed.issue_date', 'issue_date'),
+    ('payments', 'landed.amount', 'landed.legal_entity', "'receipt'", 'landed.received_date', 'issue_date'),
+    (
+        'payment_applications', 'landed.amount', 'target.legal_entity', 'landed.kind', 'landed.applied_date',
+        'effective_date'
+    ),
 ] %}
 
 with
-{% for table, amount, legal_entity, kind in tables %}
+{% for table, amount, legal_entity, kind, stated_date, posted_date in tables %}
 {{ table }}_row as (
     select
         '{{ table }}' as source_table,
@@ -20,6 +23,13 @@ with
         trim(landed.currency) as currency,
         {{ kind }} as kind,
         {{ plain_number(amount) }} as amount,
+        coalesce(posted.{{ posted_date }}, {{ plain_date(stated_date) }}, {{ as_of_date() }}) as event_date,
+        coalesce(
+            case when landed._first_is_backfill then {{ plain_date('landed.updated_at') }} end,
+            case when not landed._first_is_backfill then cast(landed._first_loaded_at as date) end,
+            {{ plain_date(stated_date) }},
+            {{ as_of_date() }}
+        ) as recorded_date,
         case
             when held.source_system is not null then 'quarantined'
             when accepted.known_at > {{ as_of_date() }} then 'not_yet_known'
@@ -69,6 +79,8 @@ with
         trim(version.currency) as currency,
         cast(null as {{ dbt.type_string() }}) as kind,
         {{ plain_number('version.amount') }} as amount,
+        cast(null as date) as event_date,
+        cast(null as date) as recorded_date,
         'superseded' as state
     from (
         select
@@ -92,7 +104,7 @@ with
 {% endfor %}
 
 landed_row as (
-    {% for table, amount, legal_entity, kind in tables -%}
+    {% for table, amount, legal_entity, kind, stated_date, posted_date in tables -%}
     select * from {{ table }}_row
     union all
     select * from {{ table }}_superseded
@@ -122,5 +134,7 @@ select
             else 0
         end as decimal(38, 6)
     ) as receivable_amount,
+    least(event_date, {{ as_of_date() }}) as event_date,
+    greatest(event_date, recorded_date) as recorded_date,
     state
 from landed_row

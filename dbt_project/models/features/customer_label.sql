@@ -35,7 +35,7 @@ outcomes as (
         ) as decimal(18, 2)) as unpaid_amount
     from {{ ref('document') }} as document
     inner join {{ ref('ledger_entry') }} as entry
-        on entry.document_id = document.document_id and entry.entry_kind in ('invoice', 'debit_memo')
+        on entry.document_id = document.document_id and entry.is_standing and entry.entry_kind in ('invoice', 'debit_memo')
     left join {{ ref('invoice_balance') }} as balance
         on balance.document_id = document.document_id
         and balance.valid_from <= {{ add_days('document.due_date', var('target_days_past_due')) }}
@@ -57,7 +57,7 @@ happenings as (
     from outcomes
     group by customer_code, outcome_date
     union all
-    -- A write-off that was taken back in full was a mistake, not an event.
+    -- A write-off that was taken back in full was a mistake, not an event; one that money recovered later was an event.
     select
         customer_code,
         min(effective_date),
@@ -66,8 +66,9 @@ happenings as (
         1,
         0
     from {{ ref('write_off') }}
+    where is_standing
     group by customer_code, document_id
-    having sum(amount) > 0
+    having sum(case when entry_kind = 'write_off_recovery' then 0 else amount end) > 0
     union all
     select
         customer.customer_code,

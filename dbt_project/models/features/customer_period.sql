@@ -10,7 +10,7 @@ discounted as (
 
     select document_id, min(recognised_date) as discount_recognised_date
     from {{ ref('ledger_entry') }}
-    where entry_kind = 'discount'
+    where entry_kind = 'discount' and is_standing
     group by document_id
 
 ),
@@ -21,15 +21,15 @@ entries as (
         entry.customer_code,
         entry.document_id,
         entry.entry_kind,
+        entry.posting_type,
         period_day.period_end,
         entry.amount_reporting,
         entry.document_kind in ('invoice', 'debit_memo') as is_receivable,
         -- Late is what the money did, not when we heard of it: the day of the payment against the due date.
-        greatest(0, {{ days_between('document.due_date', 'entry.effective_date') }}) as days_beyond_terms,
+        greatest(0, {{ days_between('entry.due_date', 'entry.effective_date') }}) as days_beyond_terms,
         discount_day.period_end <= period_day.period_end as is_discounted
     from {{ ref('ledger_entry') }} as entry
     inner join {{ ref('period_day') }} as period_day on period_day.day = entry.recognised_date
-    inner join {{ ref('document') }} as document on document.document_id = entry.document_id
     left join discounted on discounted.document_id = entry.document_id
     left join {{ ref('period_day') }} as discount_day on discount_day.day = discounted.discount_recognised_date
 
@@ -52,7 +52,7 @@ ledger_facts as (
         sum(case when entry_kind = 'cash_application' and is_receivable and is_discounted
             then -amount_reporting end) as paid_discounted_amount,
         max(case when entry_kind = 'cash_application' and is_receivable then days_beyond_terms end) as max_days_beyond_terms,
-        sum(case when entry_kind = 'receipt_reversal' then 1 end) as reversal_count
+        sum(case when entry_kind = 'receipt_reversal' then case posting_type when 'reversing' then -1 else 1 end end) as reversal_count
     from entries
     group by customer_code, period_end
 
@@ -78,7 +78,7 @@ settled as (
         count(*) as settled_count
     from {{ ref('invoice_balance_known') }} as balance
     inner join {{ ref('period_day') }} as period_day on period_day.day = balance.valid_from
-    where balance.balance = 0 and balance.document_kind in ('invoice', 'debit_memo')
+    where balance.balance = 0 and not balance.is_cancelled and balance.document_kind in ('invoice', 'debit_memo')
     group by balance.customer_code, period_day.period_end
 
 ),

@@ -9,6 +9,7 @@ select
     accepted.currency,
     cast(accepted.amount as decimal(18, 2)) as amount,
     cast(accepted.updated_at as timestamp) as updated_at,
+    {{ value_known_at('accepted.closed_date', 'cast(accepted.opened_date as date)', 'history') }} as closed_known_at,
     {{ known_at('cast(accepted.opened_date as date)') }} as known_at,
     {{ latest_known_at('cast(accepted.opened_date as date)') }} as latest_known_at,
     accepted._load_id as load_id,
@@ -16,3 +17,7 @@ select
     accepted._row_key as row_key,
     accepted._occurrence as occurrence
 from {{ accepted_rows('disputes') }}
+left join {{ value_history('disputes', 'closed_date') }} as history
+    on accepted.source_system = history.source_system
+    and accepted._row_key = history._row_key
+    and accepted._occurrence = history._occurrence

@@ -1,30 +1,32 @@
-{# Balance periods of a document follow each other without gap or overlap, and the last one equals its ledger sum. #}
+{# Balance periods of a document follow each other without gap or overlap, and the last ones equal its ledger sum. #}
 {% test balance_periods(model) %}
+    {%- set key = 'document_id, customer_code, legal_entity, currency, due_date' -%}
     with followed as (
         select
             document_id,
             valid_from,
             valid_to,
             balance,
-            lead(valid_from) over (partition by document_id order by valid_from) as next_from
+            lead(valid_from) over (partition by {{ key }} order by valid_from) as next_from
         from {{ model }}
+    ),
+
+    final_balance as (
+        select document_id, sum(balance) as balance from followed where next_from is null group by document_id
     ),
 
     ledger as (
         select document_id, sum(amount) as amount from {{ ref('ledger_entry') }} group by document_id
     )
 
-    select
-        ledger.document_id,
-        followed.valid_from,
-        followed.valid_to,
-        followed.next_from,
-        followed.balance,
-        ledger.amount as ledger_amount
+    select 'periods' as broken, document_id, valid_from, valid_to, balance
+    from followed
+    where valid_from >= valid_to or coalesce(next_from, cast('9999-12-31' as date)) <> valid_to
+
+    union all
+
+    select 'sum' as broken, ledger.document_id, null as valid_from, null as valid_to, final_balance.balance
     from ledger
-    left join followed on ledger.document_id = followed.document_id
-    where followed.document_id is null
-        or followed.valid_from >= followed.valid_to
-        or coalesce(followed.next_from, cast('9999-12-31' as date)) <> followed.valid_to
-        or (followed.next_from is null and followed.balance <> ledger.amount)
+    left join final_balance on ledger.document_id = final_balance.document_id
+    where coalesce(final_balance.balance, 0) <> ledger.amount
 {% endtest %}

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.factories import fetch, make_warehouse, run_dbt
@@ -85,6 +86,8 @@ CUSTOMERS = [
     customer("euro"),
     customer("index"),
     customer("few"),
+    customer("recovered"),
+    customer("contested"),
     customer("exposed"),
     customer("zero_limit"),
     customer("held"),
@@ -113,6 +116,8 @@ INVOICES = [
     invoice("I15", "cleared", "2024-03-01", "2024-03-31", "900.00", source_system="files",
             cleared_date="2024-04-10", legal_entity="NL"),
     invoice("I16", "cleared", "2024-03-01", "2024-03-31", "60.00", source_system="files", legal_entity="NL"),
+    invoice("I18", "contested", "2024-04-01", "2024-05-01", "300.00"),
+    invoice("I17", "recovered", "2024-01-01", "2024-01-31", "500.00"),
     invoice("K-late", "kpi", "2024-05-15", "2024-06-14", "1000.00", legal_entity="KP"),
     invoice("K-current", "kpi", "2024-06-15", "2024-07-15", "1000.00", legal_entity="KP"),
     invoice("K-feb", "kpi", "2024-02-15", "2024-03-16", "1000.00", legal_entity="KP"),
@@ -137,6 +142,7 @@ PAYMENTS = [
         _source_file="payments_june.csv",
     ),
     payment("P12", "exposed", "2024-06-20", "50.00"),
+    payment("P17", "recovered", "2024-06-12", "120.00"),
     payment("P-feb", "kpi", "2024-06-20", "500.00", legal_entity="KP"),
     payment("P-jan", "kpi", "2024-02-14", "880.00", legal_entity="KP"),
 ]
@@ -153,6 +159,8 @@ APPLICATIONS = [
     application("reversal", "I8", "2024-05-02", "-800.00", "P8"),
     application("cash", "I9", "2024-06-10", "400.00", "P9", _loaded_at="2024-06-25"),
     application("cash", "I11", "2024-03-20", "50.00", "P11"),
+    application("cash", "I17", "2024-06-12", "120.00", "P17"),
+    application("write_off", "I17", "2024-05-15", "500.00"),
     application("discount", "I14", "2024-06-20", "7.00"),
     application("cash", "K-feb", "2024-06-20", "500.00", "P-feb"),
     application("cash", "K-jan", "2024-02-14", "880.00", "P-jan"),
@@ -252,6 +260,23 @@ REQUESTS: list[dict[str, Any]] = [
     {"request_id": "R3", "customer_id": "partial", "requested_at": "2024-06-28 09:00:00", "decided_at": None,
      "decision": None, "currency": "USD", "amount": "100.00"},
 ]  # fmt: skip
+DISPUTES: list[dict[str, Any]] = [
+    {
+        "dispute_id": number,
+        "customer_id": "contested",
+        "invoice_id": document,
+        "opened_date": opened,
+        "closed_date": closed,
+        "currency": "USD",
+        "amount": "350.00",
+    }
+    for number, document, opened, closed in [
+        ("D1", "I18", "2024-06-05", None),
+        ("D2", "I18", "2024-05-02", "2024-05-11"),
+        ("D3", None, "2024-06-05", None),
+        ("D4", None, "2024-03-20", "2024-04-15"),
+    ]
+]
 OTHER_ROWS: dict[str, list[dict[str, Any]]] = {
     "quarantine.invoices": [
         {
@@ -289,6 +314,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "credit_limits": LIMITS,
         "credit_requests": REQUESTS,
         "financial_statements": STATEMENTS,
+        "disputes": DISPUTES,
         "credit_costs": [
             {
                 "cost_month": "2024-05-01",
@@ -324,7 +350,7 @@ def earlier(company: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same rows, answered for an earlier day."""
     path = tmp_path_factory.mktemp("earlier") / company.name
     shutil.copy(company, path)
-    run_dbt(path, select=["path:models/core", "fct_invoice"], as_of=EARLIER)
+    run_dbt(path, select=["path:models/core", "fct_dispute", "fct_invoice"], as_of=EARLIER)
     return path
 
 
@@ -396,6 +422,56 @@ def test_written_off_invoice_is_closed_but_not_paid(company: Path) -> None:
     row = invoice_row(company, "I6")
     assert (row["open_amount"], row["is_paid"], row["paid_date"]) == (0, False, None)
     assert (row["write_off_amount"], row["closed_date"]) == (Decimal("300.00"), date(2024, 6, 15))
+
+
+def test_money_after_a_write_off_is_a_recovery_and_leaves_no_credit(company: Path) -> None:
+    row = invoice_row(company, "I17")
+    assert (row["open_amount"], row["is_paid"], row["closed_date"]) == (0, False, date(2024, 5, 15))
+    assert (row["write_off_amount"], row["recovered_amount"]) == (Decimal("380.00"), Decimal("120.00"))
+    assert aging_on(company, "recovered", AS_OF) == {}
+    recovery = one(company, "select * from mart.fct_ledger_entry where entry_kind = 'write_off_recovery'")
+    assert (recovery["effective_date"], recovery["amount"]) == (date(2024, 6, 12), Decimal("120.00"))
+
+
+def test_open_dispute_shows_on_its_invoice_up_to_what_is_open(company: Path) -> None:
+    row = invoice_row(company, "I18")
+    assert (row["open_amount"], row["disputed_amount"]) == (Decimal("300.00"), Decimal("300.00"))
+    disputes = {row["dispute_id"]: row for row in fetch(company, "select * from mart.fct_dispute")}
+    opened, settled, unnamed = disputes["D1"], disputes["D2"], disputes["D3"]
+    assert (opened["is_open"], opened["days_in_dispute"], opened["disputed_open_amount"]) == (True, 25, 300)
+    assert (settled["is_open"], settled["days_in_dispute"], settled["disputed_open_amount"]) == (False, 9, 0)
+    assert (unnamed["document_id"], unnamed["disputed_open_amount"]) == (None, None)
+    assert invoice_row(company, "I1")["disputed_amount"] == 0
+
+
+def test_dispute_settled_later_was_open_on_the_earlier_day(earlier: Path) -> None:
+    dispute = one(earlier, "select * from mart.fct_dispute")
+    assert (dispute["dispute_id"], dispute["is_open"], dispute["closed_date"]) == ("D4", True, None)
+    assert dispute["days_in_dispute"] == 11
+
+
+def test_revaluation_stands_apart_from_what_customers_did(company: Path) -> None:
+    may, june = fetch(
+        company,
+        "select * from mart.fct_receivable_movement where currency = 'EUR' order by measured_on",
+    )
+    # 100.00 EUR invoiced on 10 May at 1.10; at the end of June the rate is 1.20.
+    assert (may["opening_amount"], may["invoiced_amount"], may["closing_amount"]) == (0, 100, 100)
+    assert (may["invoiced_amount_reporting"], may["closing_amount_reporting"]) == (110, 110)
+    assert may["revaluation_amount_reporting"] == 0
+    assert (june["opening_amount_reporting"], june["closing_amount_reporting"]) == (110, 120)
+    assert (june["invoiced_amount"], june["revaluation_amount_reporting"]) == (0, 10)
+
+
+def test_movements_of_a_month_by_kind(company: Path) -> None:
+    june = one(
+        company,
+        "select * from mart.fct_receivable_movement "
+        "where measured_on = '2024-06-30' and legal_entity = 'KP' and currency = 'USD'",
+    )
+    # Of KP in June: one invoice of 1,000, 500 received, 120 written off; 2,120 were open at the end of May.
+    assert (june["opening_amount"], june["invoiced_amount"], june["received_amount"]) == (2120, 1000, -500)
+    assert (june["written_off_amount"], june["transferred_amount"], june["closing_amount"]) == (-120, 0, 2500)
 
 
 @pytest.mark.parametrize(
@@ -614,13 +690,46 @@ def test_utilisation_is_measured_on_month_ends_with_the_limits_of_the_day(compan
 
 
 def test_control_account_is_compared_on_its_own_day(company: Path) -> None:
-    row = one(company, "select * from mart.reconciliation where legal_entity = 'KP'")
-    assert (row["gl_balance"], row["ledger_at_gl_balance_date"], row["gl_status"]) == (
-        2120,
-        2120,
-        "reconciled",
+    rows = {
+        str(row["balance_date"]): row
+        for row in fetch(company, "select * from mart.reconciliation where legal_entity = 'KP'")
+    }
+    may, june = rows["2024-05-31"], rows[AS_OF]
+    assert (may["gl_balance"], may["ledger_amount"], may["gl_status"]) == (2120, 2120, "reconciled")
+    assert (june["gl_balance"], june["ledger_amount"], june["gl_status"]) == (None, 2500, "not_available")
+
+
+def test_every_day_is_reconciled_against_buckets_balances_ledger_and_sources(company: Path) -> None:
+    [counted] = fetch(
+        company,
+        "select count(distinct balance_date) as days, "
+        "count(*) filter (bucket_difference <> 0 or balance_difference <> 0 or source_difference <> 0) as differ "
+        "from mart.reconciliation where bucket_amount is not null",
     )
-    assert row["ledger_amount"] == Decimal("2500.00")
+    # 91 single days from 31 March (itself a month-end), and the month-ends before it from June 2023.
+    assert counted["differ"] == 0
+    assert counted["days"] > 90
+
+
+@pytest.mark.parametrize(("balance", "status"), [("2120.00", "reconciled"), ("2120.01", "unexplained")])
+def test_one_cent_in_the_control_account_is_named(
+    company: Path, tmp_path: Path, balance: str, status: str
+) -> None:
+    path = tmp_path / company.name
+    shutil.copy(company, path)
+    with duckdb.connect(str(path)) as con:
+        con.execute("update staging.landed_gl_balances set balance = ?", [balance])
+    run_dbt(path, select="reconciliation", as_of=AS_OF)
+    assert one(
+        path,
+        "select legal_entity, currency, gl_difference, gl_status from mart.reconciliation "
+        "where gl_balance is not null",
+    ) == {
+        "legal_entity": "KP",
+        "currency": "USD",
+        "gl_difference": Decimal(balance) - 2120,
+        "gl_status": status,
+    }
 
 
 def test_quarantined_rows_and_those_that_wait_for_them_are_named(company: Path) -> None:
@@ -654,7 +763,8 @@ def test_rows_later_than_the_as_of_date_are_accounted_for(earlier: Path) -> None
 def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
     result = run_dbt(company, command="test", select="test_type:unit", as_of=AS_OF)
     assert {run.node.name for run in result.result.results} >= {
-        "ledger_entry_kinds",
+        "posting_kinds",
+        "ledger_entry_corrections",
         "receivable_balance_bucket_edges",
         "exposure_utilisation_states",
         "exposure_parts_with_flags_and_caps",

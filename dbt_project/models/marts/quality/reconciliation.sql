@@ -1,7 +1,36 @@
--- Receivables by entity and currency on the as-of date, arrived at in independent ways: buckets, open balances, ledger
--- sum, source rows, and the general ledger's control account where given. Every difference has a column and a cause.
-with bucket as (
+-- Receivables by entity, currency and day, arrived at in independent ways: buckets, open balances, ledger sum, source
+-- rows, and the general ledger's control account where given. Every difference has a column and a cause.
+{% set states = ['quarantined', 'not_yet_known', 'waiting'] %}
+{% set late = 'entries recorded after the balance date' %}
+{% set held = 'rows in quarantine' %}
+{% set waiting = 'rows waiting for a row they depend on' %}
+
+with reconciled_day as (
+    select as_of_date as balance_date from {{ ref('aging_date') }}
+    union
+    select balance_date
+    from {{ ref('stg_gl_balances') }}
+    where account = 'receivables_control' and known_at <= {{ as_of_date() }} and balance_date <= {{ as_of_date() }}
+),
+
+control_account as (
+    select legal_entity, currency, balance_date, balance, is_latest or load_id = {{ as_of_text() }} as is_checked
+    from (
+        select
+            stated.*,
+            row_number() over (
+                partition by legal_entity, currency, balance_date order by source_system, occurrence
+            ) as preference,
+            max(balance_date) over (partition by legal_entity, currency) = balance_date as is_latest
+        from {{ ref('stg_gl_balances') }} as stated
+        where account = 'receivables_control' and known_at <= {{ as_of_date() }} and balance_date <= {{ as_of_date() }}
+    ) as ranked
+    where preference = 1
+),
+
+bucket as (
     select
+        as_of_date as balance_date,
         legal_entity,
         currency,
         sum(
@@ -10,142 +39,189 @@ with bucket as (
         sum(unapplied_cash_amount) as unapplied_cash_amount,
         sum(credit_amount) as credit_amount
     from {{ ref('receivable_balance') }}
-    where as_of_date = {{ as_of_date() }}
-    group by legal_entity, currency
+    group by as_of_date, legal_entity, currency
 ),
 
-balance as (
-    select legal_entity, currency, sum(balance) as balance_amount
-    from {{ ref('invoice_balance') }}
-    where valid_to = cast('9999-12-31' as date)
-    group by legal_entity, currency
-),
-
-ledger as (
-    select legal_entity, currency, sum(amount) as ledger_amount
-    from {{ ref('ledger_entry') }}
-    group by legal_entity, currency
-),
-
-landed as (
+-- Open balances change only where a period begins.
+balance_change as (
     select
         legal_entity,
         currency,
+        valid_from as change_date,
+        sum(balance) as balance_amount
+    from (
+        select legal_entity, currency, valid_from, balance from {{ ref('invoice_balance') }}
+        union all
+        select legal_entity, currency, valid_to as valid_from, -balance
+        from {{ ref('invoice_balance') }}
+        where valid_to < cast('9999-12-31' as date)
+    ) as edge
+    group by legal_entity, currency, valid_from
+),
+
+ledger_change as (
+    select legal_entity, currency, effective_date as change_date, sum(amount) as ledger_amount
+    from {{ ref('ledger_entry') }}
+    group by legal_entity, currency, effective_date
+),
+
+source_change as (
+    select
+        legal_entity,
+        currency,
+        event_date as change_date,
         sum(receivable_amount) as source_amount,
-        -- A document delivered twice is booked once in the general ledger.
-        sum(case when state = 'quarantined' and occurrence = 1 then receivable_amount else 0 end)
-            as quarantined_once_amount,
-        {%- for state in ['quarantined', 'not_yet_known', 'waiting'] %}
-        sum(case when state = '{{ state }}' then receivable_amount else 0 end) as {{ state }}_amount{{ ',' if not loop.last }}
+        {%- for state in states %}
+        sum(case when state = '{{ state }}' then receivable_amount else 0 end) as {{ state }}_amount
+        {{- ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('source_posting') }}
-    group by legal_entity, currency
+    group by legal_entity, currency, event_date
 ),
 
 -- Entries that no single source row states: receipts and settlements derived from a clearing date, reversed receipts,
--- and value moved between entities by applying one entity's receipt to another's document.
-derived as (
-    select document.legal_entity, document.currency, sum(entry.amount) as derived_amount
+-- recoveries, and value moved between entities by applying one entity's receipt to another's document.
+derived_change as (
+    select entry.legal_entity, entry.currency, entry.effective_date as change_date, sum(entry.amount) as derived_amount
     from {{ ref('ledger_entry') }} as entry
     inner join {{ ref('document') }} as document on entry.document_id = document.document_id
     left join {{ ref('document') }} as counter on entry.counter_document_id = counter.document_id
-    where entry.entry_kind = 'receipt_reversal'
-        or (entry.entry_kind = 'receipt' and document.source_table = 'cleared_date')
-        or (entry.entry_kind = 'adjustment' and entry.entry_id like '%|cleared:%')
-        or (counter.document_id is not null and counter.legal_entity <> document.legal_entity)
-        or (entry.entry_kind = 'application_reversal' and counter.document_id is null)
-    group by document.legal_entity, document.currency
+    where entry.is_standing
+        and (
+            entry.entry_kind in ('receipt_reversal', 'write_off_recovery')
+            or (entry.entry_kind = 'receipt' and document.source_table = 'cleared_date')
+            or (entry.entry_kind = 'adjustment' and entry.posting_id like '%|cleared:%')
+            or (counter.document_id is not null and counter.legal_entity <> document.legal_entity)
+            or (entry.entry_kind = 'application_reversal' and counter.document_id is null)
+        )
+    group by entry.legal_entity, entry.currency, entry.effective_date
 ),
 
-control_account as (
-    select legal_entity, currency, balance_date, balance
-    from (
-        select
-            stated.*,
-            row_number() over (
-                partition by legal_entity, currency order by balance_date desc, source_system, occurrence
-            ) as recency
-        from {{ ref('stg_gl_balances') }} as stated
-        where account = 'receivables_control' and known_at <= {{ as_of_date() }}
-    ) as ranked
-    where recency = 1
+entity_currency as (
+    select legal_entity, currency from ledger_change
+    union
+    select legal_entity, currency from source_change where source_amount <> 0
+    union
+    select legal_entity, currency from control_account
 ),
 
-at_closing as (
+change as (
+    {%- for part, columns in [
+        ('balance_change', ['balance_amount']), ('ledger_change', ['ledger_amount']),
+        ('source_change', ['source_amount', 'quarantined_amount', 'not_yet_known_amount', 'waiting_amount']),
+        ('derived_change', ['derived_amount'])
+    ] %}
     select
-        control_account.legal_entity,
-        control_account.currency,
-        sum(entry.amount) as ledger_amount,
-        sum(case when entry.known_at > control_account.balance_date then entry.amount else 0 end) as late_amount
+        legal_entity,
+        currency,
+        change_date,
+        {%- for column in [
+            'balance_amount', 'ledger_amount', 'source_amount', 'quarantined_amount', 'not_yet_known_amount',
+            'waiting_amount', 'derived_amount'
+        ] %}
+        {{ column if column in columns else '0' }} as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ part }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+cumulated as (
+    select
+        reconciled_day.balance_date,
+        entity_currency.legal_entity,
+        entity_currency.currency,
+        {%- for column in [
+            'balance_amount', 'ledger_amount', 'source_amount', 'quarantined_amount', 'not_yet_known_amount',
+            'waiting_amount', 'derived_amount'
+        ] %}
+        coalesce(sum(change.{{ column }}), 0) as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from reconciled_day
+    cross join entity_currency
+    left join change
+        on change.legal_entity is not distinct from entity_currency.legal_entity
+        and change.currency is not distinct from entity_currency.currency
+        and change.change_date <= reconciled_day.balance_date
+    group by reconciled_day.balance_date, entity_currency.legal_entity, entity_currency.currency
+),
+
+-- What the control account may hold otherwise than the ledger: changes recorded after the balance date, and rows not
+-- in the ledger. A document delivered twice is booked once in the general ledger.
+late_change as (
+    select control_account.balance_date, control_account.legal_entity, control_account.currency,
+        sum(entry.amount) as late_amount
     from control_account
     inner join {{ ref('ledger_entry') }} as entry
         on control_account.legal_entity = entry.legal_entity
         and control_account.currency = entry.currency
         and entry.effective_date <= control_account.balance_date
-    group by control_account.legal_entity, control_account.currency
+        and entry.recorded_date > control_account.balance_date
+    group by control_account.balance_date, control_account.legal_entity, control_account.currency
 ),
 
-entity_currency as (
-    select legal_entity, currency from ledger
-    union
-    select legal_entity, currency from landed where source_amount <> 0
-    union
-    select legal_entity, currency from control_account
+held_row as (
+    select control_account.balance_date, control_account.legal_entity, control_account.currency,
+        sum(case when posting.state = 'quarantined' then posting.receivable_amount else 0 end) as held_amount,
+        sum(case when posting.state = 'waiting' then posting.receivable_amount else 0 end) as depending_amount
+    from control_account
+    inner join {{ ref('source_posting') }} as posting
+        on control_account.legal_entity = posting.legal_entity
+        and control_account.currency = posting.currency
+        and posting.recorded_date <= control_account.balance_date
+        and ((posting.state = 'quarantined' and posting.occurrence = 1) or posting.state = 'waiting')
+    group by control_account.balance_date, control_account.legal_entity, control_account.currency
 ),
 
 compared as (
     select
-        coalesce(entity_currency.legal_entity, 'not stated') as legal_entity,
-        coalesce(entity_currency.currency, 'not stated') as currency,
+        cumulated.*,
         coalesce(bucket.bucket_amount, 0) as bucket_amount,
         coalesce(bucket.credit_amount, 0) as credit_amount,
         coalesce(bucket.unapplied_cash_amount, 0) as unapplied_cash_amount,
-        coalesce(balance.balance_amount, 0) as balance_amount,
-        coalesce(ledger.ledger_amount, 0) as ledger_amount,
-        coalesce(landed.source_amount, 0) as source_amount,
-        coalesce(derived.derived_amount, 0) as derived_amount,
-        coalesce(landed.quarantined_amount, 0) as quarantined_amount,
-        coalesce(landed.quarantined_once_amount, 0) as quarantined_once_amount,
-        coalesce(landed.not_yet_known_amount, 0) as not_yet_known_amount,
-        coalesce(landed.waiting_amount, 0) as waiting_amount,
-        control_account.balance_date as gl_balance_date,
+        aging_date.as_of_date is not null as has_buckets,
         control_account.balance as gl_balance,
-        case when control_account.balance is not null then coalesce(at_closing.ledger_amount, 0) end
-            as ledger_at_gl_balance_date,
-        coalesce(at_closing.late_amount, 0) as late_amount
-    from entity_currency
-    {%- for part in ['bucket', 'balance', 'ledger', 'landed', 'derived', 'control_account', 'at_closing'] %}
+        coalesce(control_account.is_checked, false) as is_gl_checked,
+        coalesce(-late_change.late_amount, 0) as late_amount,
+        coalesce(held_row.held_amount, 0) as held_amount,
+        coalesce(held_row.depending_amount, 0) as depending_amount
+    from cumulated
+    left join {{ ref('aging_date') }} as aging_date on cumulated.balance_date = aging_date.as_of_date
+    {%- for part in ['bucket', 'control_account', 'late_change', 'held_row'] %}
     left join {{ part }}
-        on entity_currency.legal_entity = {{ part }}.legal_entity and entity_currency.currency = {{ part }}.currency
+        on cumulated.balance_date = {{ part }}.balance_date
+        and cumulated.legal_entity = {{ part }}.legal_entity
+        and cumulated.currency = {{ part }}.currency
     {%- endfor %}
 ),
 
 measured as (
     select
         *,
-        bucket_amount + credit_amount + unapplied_cash_amount - balance_amount as bucket_difference,
+        case when has_buckets then bucket_amount + credit_amount + unapplied_cash_amount - balance_amount else 0 end
+            as bucket_difference,
         balance_amount - ledger_amount as balance_difference,
         source_amount + derived_amount - quarantined_amount - not_yet_known_amount - waiting_amount - ledger_amount
             as source_difference,
-        gl_balance - ledger_at_gl_balance_date as gl_difference
+        gl_balance - ledger_amount as gl_difference
     from compared
 )
 
 select
     {{ as_of_date() }} as as_of_date,
-    legal_entity,
-    currency,
+    balance_date,
+    coalesce(legal_entity, 'not stated') as legal_entity,
+    coalesce(currency, 'not stated') as currency,
+    {%- for column in ['bucket_amount', 'credit_amount', 'unapplied_cash_amount'] %}
+    cast(case when has_buckets then {{ column }} end as decimal(18, 2)) as {{ column }},
+    {%- endfor %}
     {%- for column in [
-        'bucket_amount', 'credit_amount', 'unapplied_cash_amount', 'balance_amount', 'ledger_amount', 'source_amount',
-        'derived_amount', 'quarantined_amount', 'not_yet_known_amount', 'waiting_amount', 'bucket_difference',
-        'balance_difference', 'source_difference'
+        'balance_amount', 'ledger_amount', 'source_amount', 'derived_amount', 'quarantined_amount',
+        'not_yet_known_amount', 'waiting_amount', 'bucket_difference', 'balance_difference', 'source_difference',
+        'gl_balance', 'gl_difference'
     ] %}
     cast({{ column }} as decimal(18, 2)) as {{ column }},
     {%- endfor %}
-    gl_balance_date,
-    cast(gl_balance as decimal(18, 2)) as gl_balance,
-    cast(ledger_at_gl_balance_date as decimal(18, 2)) as ledger_at_gl_balance_date,
-    cast(gl_difference as decimal(18, 2)) as gl_difference,
     case
         when bucket_difference <> 0 then 'buckets do not add up to the open balance'
         when balance_difference <> 0 then 'open balances do not add up to the ledger'
@@ -155,10 +231,17 @@ select
     case
         when gl_balance is null then 'not_available'
         when gl_difference = 0 then 'reconciled'
-        when gl_difference = -late_amount then 'entries known after the balance date'
-        when gl_difference = quarantined_once_amount then 'rows in quarantine'
-        when gl_difference = waiting_amount then 'rows waiting for a row they depend on'
-        when gl_difference = quarantined_once_amount + waiting_amount then 'rows in quarantine or waiting'
+        when gl_difference = late_amount then '{{ late }}'
+        when gl_difference = held_amount then '{{ held }}'
+        when gl_difference = depending_amount then '{{ waiting }}'
+        when gl_difference = late_amount + held_amount then '{{ late }}; {{ held }}'
+        when gl_difference = late_amount + depending_amount then '{{ late }}; {{ waiting }}'
+        when gl_difference = held_amount + depending_amount then '{{ held }}; {{ waiting }}'
+        when gl_difference = late_amount + held_amount + depending_amount
+            then '{{ late }}; {{ held }}; {{ waiting }}'
+        -- A day that agreed when its balance came in is not asked again after rows have been put right.
+        when not is_gl_checked then 'changed since it was checked'
         else 'unexplained'
     end as gl_status
 from measured
+where ledger_amount <> 0 or source_amount <> 0 or gl_balance is not null or balance_amount <> 0

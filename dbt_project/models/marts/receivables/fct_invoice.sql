@@ -1,12 +1,27 @@
 with final_balance as (
-    select document_id, balance, valid_from as balance_since
+    select
+        document_id,
+        max(case when valid_to = cast('9999-12-31' as date) then balance end) as balance,
+        -- Money and recovery on one day leave a closed document closed: the last day it was open counts.
+        coalesce(max(case when balance <> 0 then valid_to end), min(valid_from)) as closed_since
     from {{ ref('invoice_balance') }}
-    where valid_to = cast('9999-12-31' as date)
+    group by document_id
 ),
 
 net_write_off as (
-    select document_id, sum(amount) as amount
+    select
+        document_id,
+        sum(amount) as amount,
+        sum(case when entry_kind = 'write_off_recovery' then -amount else 0 end) as recovered_amount,
+        sum(case when entry_kind = 'write_off_recovery' then 0 else amount end) > 0 as is_written_off
     from {{ ref('write_off') }}
+    group by document_id
+),
+
+disputed as (
+    select document_id, sum(disputed_open_amount) as amount
+    from {{ ref('fct_dispute') }}
+    where is_open and document_id is not null
     group by document_id
 ),
 
@@ -15,7 +30,12 @@ state as (
         document.*,
         final_balance.balance as open_amount,
         coalesce(net_write_off.amount, 0) as write_off_amount,
-        case when final_balance.balance = 0 then final_balance.balance_since end as closed_date,
+        coalesce(net_write_off.recovered_amount, 0) as recovered_amount,
+        coalesce(net_write_off.is_written_off, false) as is_written_off,
+        case
+            when {{ is_available('disputes') }} then least(coalesce(disputed.amount, 0), greatest(final_balance.balance, 0))
+        end as disputed_amount,
+        case when final_balance.balance = 0 then final_balance.closed_since end as closed_date,
         case
             when document.document_kind <> 'credit_memo' and final_balance.balance > 0
                 then {{ days_between('document.due_date', as_of_date()) }}
@@ -23,13 +43,14 @@ state as (
     from {{ ref('document') }} as document
     inner join final_balance on document.document_id = final_balance.document_id
     left join net_write_off on document.document_id = net_write_off.document_id
+    left join disputed on document.document_id = disputed.document_id
     where document.document_kind <> 'receipt'
 ),
 
 paid as (
     select
         *,
-        document_kind <> 'credit_memo' and open_amount = 0 and write_off_amount = 0 as is_paid
+        document_kind <> 'credit_memo' and open_amount = 0 and not is_written_off as is_paid
     from state
 )
 
@@ -64,6 +85,8 @@ select
         when paid.is_paid then cast(greatest(0, {{ days_between('paid.due_date', 'paid.closed_date') }}) as integer)
     end as days_beyond_terms,
     cast(paid.write_off_amount as decimal(18, 2)) as write_off_amount,
+    cast(paid.recovered_amount as decimal(18, 2)) as recovered_amount,
+    cast(paid.disputed_amount as decimal(18, 2)) as disputed_amount,
     paid.known_at
 from paid
 left join {{ ref('fx_rate') }} as issue_rate

@@ -1,0 +1,1 @@
+{{ receivables_by_bucket(ref('invoice_balance_known')) }}

@@ -1,0 +1,1 @@
+{{ aging_by_customer(ref('receivable_balance_known')) }}
