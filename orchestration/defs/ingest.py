@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from orchestration.ledger_history import prepare_ledger_history
 from orchestration.night import Night, clear_failures
 from orchestration.nightly_run import claim_home, remember_start
 from orchestration.owners import owner_team
 from orchestration.sources.contract import TABLES
-from orchestration.ledger_history import prepare_ledger_history
 from orchestration.warehouse import hold_night_lock, open_warehouse, prepare_warehouse
 
 _OWNER = owner_team("IT Data Platform")

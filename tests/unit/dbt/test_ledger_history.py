@@ -21,7 +21,14 @@ FIRST = date(2024, 6, 30)
 SECOND = date(2024, 7, 1)
 LEDGER = ["stg_invoices", "stg_payments", "stg_payment_applications", "stg_fx_rates", "path:models/core/fx_rate.sql",
           "document", "application", "posting", "ledger_entry", "invoice_balance", "invoice_balance_known"]  # fmt: skip
-MODELS = [*LEDGER, "aging_date", "receivable_balance", "receivable_balance_known", "fct_ar_aging", "fct_ar_aging_as_known"]
+MODELS = [
+    *LEDGER,
+    "aging_date",
+    "receivable_balance",
+    "receivable_balance_known",
+    "fct_ar_aging",
+    "fct_ar_aging_as_known",
+]
 
 
 def invoice(number: str, **more: Any) -> dict[str, Any]:
@@ -123,7 +130,10 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     result["second again"] = published(path, SECOND)
     result["history"] = fetch(path, "select * from core.ledger_history order by all")
     with duckdb.connect(str(path)) as con:
-        con.execute("insert into quarantine.invoices (rule_id, source_system, _row_key, _occurrence) values ('r', 'erp', 'released', 1)")
+        con.execute(
+            "insert into quarantine.invoices (rule_id, source_system, _row_key, _occurrence) "
+            "values ('r', 'erp', 'released', 1)"
+        )
     result["first again"] = published(path, FIRST)
     result["history after going back"] = fetch(path, "select * from core.ledger_history order by all")
     return result
@@ -173,7 +183,11 @@ def test_new_knowledge_gives_the_new_figure_of_the_same_day(
 
 def aging(rows: list[dict[str, Any]], customer: str, on: date) -> dict[str, Decimal]:
     parts = [
-        {name: value for name, value in row.items() if name in ("current_amount", "overdue_1_30_amount") and value}
+        {
+            name: value
+            for name, value in row.items()
+            if name in ("current_amount", "overdue_1_30_amount") and value
+        }
         for row in rows
         if row["customer_code"] == customer and row["as_of_date"] == on
     ]
@@ -232,7 +246,11 @@ lives = st.lists(st.tuples(state, state, state), min_size=30, max_size=40)
 
 
 @settings(
-    max_examples=1, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    max_examples=1,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 @given(lives=lives)
 def test_every_night_can_be_had_again(
@@ -249,7 +267,10 @@ def test_every_night_can_be_had_again(
             versions.append(invoice(f"{number:03d}", amount=amount, due_date=due, currency=currency, **first))
             previous = now
     path = warehouse(
-        tmp_path_factory.mktemp("lives") / "warehouse.duckdb", invoices=versions, payments=[], payment_applications=[]
+        tmp_path_factory.mktemp("lives") / "warehouse.duckdb",
+        invoices=versions,
+        payments=[],
+        payment_applications=[],
     )
     said_on: dict[date, list[dict[str, Any]]] = {}
     for night in NIGHTS:

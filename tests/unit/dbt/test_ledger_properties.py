@@ -179,7 +179,13 @@ def test_buckets_balances_and_ledger_agree_with_a_recount(
     make_warehouse(path, rows, as_of=AS_OF)
     run_dbt(
         path,
-        select=["+fct_ar_aging", "+reconciliation", "aging_equals_ledger", "applications_move_value", "receivables_reconcile"],
+        select=[
+            "+fct_ar_aging",
+            "+reconciliation",
+            "aging_equals_ledger",
+            "applications_move_value",
+            "receivables_reconcile",
+        ],
         as_of=AS_OF,
     )
     codes = {f"C{number + 1:06d}": f"{number:03d}" for number in range(len(customers))}
