@@ -86,6 +86,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "overdue_31_60_amount": 1000,
             "overdue_61_90_amount": 0,
             "overdue_91_plus_amount": 0,
+            "open_amount": 1000,
             "open_amount_reporting": 1000,
             "credit_amount_reporting": 0,
         }
@@ -200,13 +201,14 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "measured_on": AS_OF,
             "legal_entity": "all",
             "segment": "all",
-            "currency_view": "reporting",
+            "currency_view": view,
             "open_amount": 1000,
             "overdue_share": 1.0,
             "overdue_91_plus_share": 0.0,
             "coverage_customer_share": 1.0,
             "coverage_receivables_share": 1.0,
         }
+        for view in ("reporting", "USD")
     ],
     "provision_matrix": [
         {

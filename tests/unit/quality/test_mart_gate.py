@@ -197,17 +197,17 @@ SPOILED: dict[str, tuple[str, str]] = {
         "newest measured day 2026-10-30",
     ),
     "mart_kpi_share_out_of_range": (
-        "UPDATE mart.kpi_monthly SET overdue_share = 1.01",
+        "UPDATE mart.kpi_monthly SET overdue_share = 1.01 WHERE currency_view = 'reporting'",
         "2026-10-01|all|all|reporting (overdue_share 1.01, overdue_91_plus_share 0.0, "
         "coverage_customer_share 1.0, coverage_receivables_share 1.0)",
     ),
     "mart_kpi_currency_unknown": (
-        "UPDATE mart.kpi_monthly SET currency_view = 'CHF'",
+        "UPDATE mart.kpi_monthly SET currency_view = 'CHF' WHERE currency_view = 'USD'",
         "2026-10-01|all|all|CHF",
     ),
     "mart_kpi_differs_from_aging": (
-        "UPDATE mart.kpi_monthly SET open_amount = 999.99",
-        "key figures 999.99, aging 1000.00",
+        "UPDATE mart.kpi_monthly SET open_amount = 999.99 WHERE currency_view = 'USD'",
+        "USD: key figures 999.99, aging 1000.00",
     ),
     "mart_provision_above_balance": (
         "UPDATE mart.provision_matrix SET expected_credit_loss_reporting = 1000.01 WHERE bucket = '31-60'",
