@@ -16,14 +16,14 @@ def test_one_cent_against_the_general_ledger_stops_the_night_before_publication(
     _state(published_company, balance)
     outcome = published_company.run_here()
     assert outcome.exit_code == 0, outcome.output
-    assert published_company.published("select gl_status, gl_difference from mart.reconciliation") == [
-        ("reconciled", 0)
-    ]
+    assert published_company.published(
+        f"select gl_status, gl_difference from mart.reconciliation where balance_date = date '{AS_OF}'"
+    ) == [("reconciled", 0)]
     # Tonight's rules over the marts are published with the marts they judged.
     assert published_company.published(
-        "select status, owner, message from mart.dq_result "
+        "select status, owner from mart.dq_result "
         f"where rule_id = 'mart_gl_unexplained' and as_of_date = date '{AS_OF}'"
-    ) == [("passed", "Finance", "0 of 1 rows fail")]
+    ) == [("passed", "Finance")]
     assert (
         published_company.published("select rule_id, message from mart.dq_result where status = 'error'")
         == []
@@ -34,7 +34,7 @@ def test_one_cent_against_the_general_ledger_stops_the_night_before_publication(
     outcome = published_company.run_here(as_of=AS_OF + timedelta(days=1))
     assert outcome.exit_code == 1
     assert "rule mart_gl_unexplained on mart.reconciliation failed" in outcome.output
-    for named in ("E1", "USD", AS_OF.isoformat(), "gl_difference 0.01", "Finance"):
+    for named in (f"E1|USD|{AS_OF}", "gl_difference 0.01", "Finance"):
         assert named in outcome.output
     assert "Traceback" not in outcome.output
     assert published_company.snapshot() == before

@@ -222,8 +222,14 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for rank, bucket, balance, rate, loss in [(1, "current", 0, 0.003, 0), (3, "31-60", 1000, 0.036, 36)]
     ],
     "reconciliation": [
-        {"legal_entity": "E1", "currency": "USD", "gl_difference": 0, "gl_status": "reconciled"},
-        {"legal_entity": "E1", "currency": "EUR", "gl_status": "not_available"},
+        {
+            "balance_date": AS_OF,
+            "legal_entity": "E1",
+            "currency": currency,
+            "gl_difference": difference,
+            "gl_status": status,
+        }
+        for currency, difference, status in [("USD", 0, "reconciled"), ("EUR", None, "not_available")]
     ],
     "model_run": [
         {

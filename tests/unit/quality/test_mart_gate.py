@@ -223,9 +223,12 @@ SPOILED: dict[str, tuple[str, str]] = {
     ),
     "mart_gl_unexplained": (
         "UPDATE mart.reconciliation SET gl_status = 'unexplained', gl_difference = 0.01 WHERE currency = 'USD'",
-        "E1|USD (",
+        "E1|USD|2026-10-31 (gl_difference 0.01)",
     ),
-    "mart_gl_not_given": ("DELETE FROM mart.reconciliation WHERE currency = 'USD'", "E1|EUR"),
+    "mart_gl_not_given": (
+        "DELETE FROM mart.reconciliation WHERE currency = 'USD'",
+        "1 of 1 entities and currencies",
+    ),
     "mart_model_published_once": ("UPDATE mart.model_run SET is_published = true", "2 models published"),
     "mart_model_decision_without_reason": (
         "UPDATE mart.model_run SET decision_reason = NULL WHERE NOT is_published",
@@ -312,13 +315,12 @@ def test_rule_finds_what_was_made_to_break_it(world: duckdb.DuckDBPyConnection, 
         assert report.blocking == ()
 
 
-def test_one_cent_against_the_control_account_names_entity_currency_and_amount(
+def test_one_cent_against_the_control_account_names_entity_currency_day_and_amount(
     world: duckdb.DuckDBPyConnection,
 ) -> None:
     world.execute(SPOILED["mart_gl_unexplained"][0])
     (reason,) = judge(world, rule_of("mart_gl_unexplained")).blocking
-    assert "E1|USD" in reason
-    assert "gl_difference 0.01" in reason
+    assert "E1|USD|2026-10-31 (gl_difference 0.01)" in reason
     assert "(Finance)" in reason
 
 
