@@ -56,18 +56,54 @@ _MACROS = {
             lambda p, d: (CASE WHEN (p + d) % 10 = 0 THEN 10 ELSE (p + d) % 10 END) * 2 % 11, 10)) % 10
         = substr(x, 11, 1)::INTEGER
         ELSE false END""",
-    # France: key = (12 + 3 * (SIREN mod 97)) mod 97; keys with letters follow no published formula.
-    "vat_fr_is_valid(x)": r"""CASE WHEN regexp_full_match(x, 'FR\d{11}') THEN
-        (12 + 3 * (substr(x, 5)::BIGINT % 97)) % 97 = substr(x, 3, 2)::INTEGER
-        ELSE regexp_full_match(x, 'FR[0-9A-HJ-NP-Z]{2}\d{9}') END""",
+    # ISO/IEC 7812-1 annex B over digits only: from the right every second digit counts double, as its cross sum.
+    "luhn_is_valid(d)": """list_sum([
+        CASE WHEN (length(d) - i) % 2 = 0 THEN substr(d, i, 1)::INTEGER
+            ELSE substr(d, i, 1)::INTEGER * 2 // 10 + substr(d, i, 1)::INTEGER * 2 % 10 END
+        for i in range(1, length(d) + 1)]) % 10 = 0""",
+    # France: key = (12 + 3 * (SIREN mod 97)) mod 97; keys with letters follow no published formula. A SIREN ends
+    # in a Luhn digit, but for those of Monaco, which begin with 000.
+    "vat_fr_is_valid(x)": r"""CASE WHEN NOT regexp_full_match(x, 'FR[0-9A-HJ-NP-Z]{2}\d{9}') THEN false
+        WHEN substr(x, 5, 3) <> '000' AND NOT luhn_is_valid(substr(x, 5)) THEN false
+        WHEN regexp_full_match(x, 'FR\d{11}')
+            THEN (12 + 3 * (substr(x, 5)::BIGINT % 97)) % 97 = substr(x, 3, 2)::INTEGER
+        ELSE true END""",
     # United Kingdom: weights 8 to 2 over seven digits plus the two check digits are divisible by 97, or are
     # so after adding 55 (numbers given out since 2010). A branch suffix of three digits carries no check.
     "vat_gb_is_valid(x)": r"""CASE WHEN regexp_full_match(x, 'GB\d{9}(\d{3})?') THEN
         (list_sum([substr(x, i + 2, 1)::INTEGER * (9 - i) for i in range(1, 8)]) + substr(x, 10, 2)::INTEGER)
         % 97 IN (0, 42)
         ELSE regexp_full_match(x, 'GB(GD|HA)\d{3}') END""",
+    "vat_it_is_valid(x)": r"CASE WHEN regexp_full_match(x, 'IT\d{11}') THEN luhn_is_valid(substr(x, 3)) "
+    "ELSE false END",
+    # Netherlands: weights 9 to 2 mod 11 over eight digits; numbers of sole traders (since 2020) leave 1 by
+    # ISO 7064 mod 97-10 over the whole number instead.
+    "vat_nl_is_valid(x)": r"""CASE WHEN regexp_full_match(x, 'NL\d{9}B\d{2}') THEN
+        list_sum([substr(x, i + 2, 1)::INTEGER * (10 - i) for i in range(1, 9)]) % 11
+            = substr(x, 11, 1)::INTEGER
+        OR letters_as_digits(x)::BIGINT % 97 = 1
+        ELSE false END""",
+    # Poland (NIP): weights 6 5 7 2 3 4 5 6 7 mod 11 over nine digits; a remainder of 10 is never given out.
+    "vat_pl_is_valid(x)": r"""CASE WHEN regexp_full_match(x, 'PL\d{10}') THEN
+        list_sum([substr(x, i + 2, 1)::INTEGER * [6, 5, 7, 2, 3, 4, 5, 6, 7][i] for i in range(1, 10)]) % 11
+        = substr(x, 12, 1)::INTEGER
+        ELSE false END""",
+    # Bulgaria (companies): weights 1 to 8 mod 11; where that is 10, weights 3 to 10, and a second 10 counts as
+    # 0. Ten digits are the numbers of persons and branches, of which only the form is checked.
+    "vat_bg_is_valid(x)": r"""CASE WHEN regexp_full_match(x, 'BG\d{9}') THEN
+        CASE WHEN list_sum([substr(x, i + 2, 1)::INTEGER * i for i in range(1, 9)]) % 11 < 10
+            THEN list_sum([substr(x, i + 2, 1)::INTEGER * i for i in range(1, 9)]) % 11
+            ELSE list_sum([substr(x, i + 2, 1)::INTEGER * (i + 2) for i in range(1, 9)]) % 11 % 10 END
+        = substr(x, 11, 1)::INTEGER
+        ELSE regexp_full_match(x, 'BG\d{10}') END""",
+    # Belgium: the last two of ten digits are 97 less the remainder of the first eight.
+    "vat_be_is_valid(x)": r"CASE WHEN regexp_full_match(x, 'BE[01]\d{9}') "
+    "THEN 97 - substr(x, 3, 8)::BIGINT % 97 = substr(x, 11, 2)::INTEGER ELSE false END",
+    # Of other countries the form is checked, not the digit.
     "vat_is_valid(x)": "CASE left(x, 2) WHEN 'DE' THEN vat_de_is_valid(x) WHEN 'FR' THEN vat_fr_is_valid(x) "
-    "WHEN 'GB' THEN vat_gb_is_valid(x) ELSE regexp_full_match(x, '[A-Z]{2}[0-9A-Z+*]{2,12}') END",
+    "WHEN 'GB' THEN vat_gb_is_valid(x) WHEN 'IT' THEN vat_it_is_valid(x) WHEN 'NL' THEN vat_nl_is_valid(x) "
+    "WHEN 'PL' THEN vat_pl_is_valid(x) WHEN 'BG' THEN vat_bg_is_valid(x) WHEN 'BE' THEN vat_be_is_valid(x) "
+    "ELSE regexp_full_match(x, '[A-Z]{2}[0-9A-Z+*]{2,12}') END",
     "registration_is_valid(kind, x)": "CASE kind WHEN 'USCC' THEN uscc_is_valid(squeezed(x)) "
     "WHEN 'LEI' THEN lei_is_valid(squeezed(x)) WHEN 'EIN' THEN ein_is_valid(trim(x)) "
     "WHEN 'VAT' THEN vat_is_valid(squeezed(x)) ELSE true END",

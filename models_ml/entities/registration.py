@@ -6,7 +6,9 @@ Check digits:
     USCC  GB 32100-2015: (31 - sum(value_i * (3^(i-1) mod 31)) mod 31) mod 31
     LEI   ISO 17442 / ISO 7064 MOD 97-10: the number with letters as 10..35 is 1 modulo 97
     VAT   DE: ISO 7064 MOD 11,10; FR: key = (12 + 3 * (SIREN mod 97)) mod 97 and SIREN by Luhn;
-          GB: weights 8..2 plus the last two digits are 0 modulo 97, or 42 in the 9755 series
+          GB: weights 8..2 plus the last two digits are 0 modulo 97, or 42 in the 9755 series;
+          IT: Luhn; NL: weights 9..2 modulo 11, or ISO 7064 MOD 97-10; PL: weights 6 5 7 2 3 4 5 6 7 modulo 11;
+          BG (nine digits): weights 1..8 modulo 11, where that is 10 weights 3..10; BE: 97 less the remainder
     EIN   nine digits with a prefix the IRS assigns (the number has no check digit)
 """
 
@@ -24,11 +26,11 @@ _USCC_WEIGHTS = [pow(3, position, 31) for position in range(17)]
 
 # National formats of VAT numbers whose check digits are not computed here: form only.
 _VAT_FORMS = {
-    "AT": r"U\d{8}", "BE": r"[01]\d{9}", "BG": r"\d{9,10}", "CH": r"E?\d{9}", "CY": r"\d{8}[A-Z]",
+    "AT": r"U\d{8}", "CH": r"E?\d{9}", "CY": r"\d{8}[A-Z]",
     "CZ": r"\d{8,10}", "DK": r"\d{8}", "EE": r"\d{9}", "ES": r"[A-Z0-9]\d{7}[A-Z0-9]", "FI": r"\d{8}",
     "GR": r"\d{9}", "EL": r"\d{9}", "HR": r"\d{11}", "HU": r"\d{8}", "IE": r"\d[A-Z0-9]\d{5}[A-Z]{1,2}",
-    "IT": r"\d{11}", "LT": r"\d{9}|\d{12}", "LU": r"\d{8}", "LV": r"\d{11}", "MT": r"\d{8}",
-    "NL": r"\d{9}B\d{2}", "NO": r"\d{9}", "PL": r"\d{10}", "PT": r"\d{9}", "RO": r"\d{2,10}",
+    "LT": r"\d{9}|\d{12}", "LU": r"\d{8}", "LV": r"\d{11}", "MT": r"\d{8}",
+    "NO": r"\d{9}", "PT": r"\d{9}", "RO": r"\d{2,10}",
     "SE": r"\d{12}", "SI": r"\d{8}", "SK": r"\d{10}",
 }  # fmt: skip
 
@@ -47,10 +49,18 @@ def install_macros(con: duckdb.DuckDBPyConnection) -> None:
         for country, form in _VAT_FORMS.items()
     )
     luhn_sum = (
-        "list_sum(list_transform(range(1, 10), lambda i: "
-        "(CAST(substr(d, i, 1) AS INTEGER) * (CASE WHEN i % 2 = 0 THEN 2 ELSE 1 END)) // 10"
-        " + (CAST(substr(d, i, 1) AS INTEGER) * (CASE WHEN i % 2 = 0 THEN 2 ELSE 1 END)) % 10))"
+        "list_sum(list_transform(range(1, length(d) + 1), lambda i: "
+        "(CAST(substr(d, i, 1) AS INTEGER) * (1 + (length(d) - i) % 2)) // 10"
+        " + (CAST(substr(d, i, 1) AS INTEGER) * (1 + (length(d) - i) % 2)) % 10))"
     )
+
+    def weighted(weights: str) -> str:
+        """Sum of digits times weights; `weights` is an SQL list, as long as the digits that count."""
+        return (
+            f"list_sum(list_transform(range(1, len({weights}) + 1), lambda i:"
+            f" CAST(substr(d, i, 1) AS INTEGER) * ({weights})[i]))"
+        )
+
     statements = [
         f"""registration_digits(s) AS regexp_replace(
             upper(translate(s, '{_quoted(FULL_WIDTH)}', '{_quoted(HALF_WIDTH)}')), '[^0-9A-Z]', '', 'g')""",
@@ -90,10 +100,37 @@ def install_macros(con: duckdb.DuckDBPyConnection) -> None:
             WHEN NOT regexp_full_match(d, '[0-9]{9}([0-9]{3})?') OR substr(d, 1, 7) = '0000000' THEN false
             ELSE (list_sum(list_transform(range(1, 8), lambda i: CAST(substr(d, i, 1) AS INTEGER) * (9 - i)))
                 + CAST(substr(d, 8, 2) AS INTEGER)) % 97 IN (0, 42) END""",
+        f"""vat_it_is_valid(d) AS CASE
+            WHEN NOT regexp_full_match(d, '[0-9]{{11}}') OR d = '00000000000' THEN false
+            ELSE {luhn_sum} % 10 = 0 END""",
+        # Sole traders have had numbers without a tax number inside since 2020; they obey the second rule only.
+        f"""vat_nl_is_valid(d) AS CASE
+            WHEN NOT regexp_full_match(d, '[0-9]{{9}}B[0-9]{{2}}') OR substr(d, 1, 9) = '000000000' THEN false
+            ELSE {weighted("[9, 8, 7, 6, 5, 4, 3, 2]")} % 11 = CAST(substr(d, 9, 1) AS INTEGER)
+                OR CAST('2321' || substr(d, 1, 9) || '11' || substr(d, 11) AS BIGINT) % 97 = 1 END""",
+        f"""vat_pl_is_valid(d) AS CASE
+            WHEN NOT regexp_full_match(d, '[0-9]{{10}}') OR d = '0000000000' THEN false
+            ELSE {weighted("[6, 5, 7, 2, 3, 4, 5, 6, 7]")} % 11 = CAST(substr(d, 10, 1) AS INTEGER) END""",
+        # Ten digits are persons and branches: form only.
+        f"""vat_bg_is_valid(d) AS CASE
+            WHEN NOT regexp_full_match(d, '[0-9]{{9}}') OR d = '000000000'
+                THEN regexp_full_match(d, '[0-9]{{10}}')
+            ELSE CAST(substr(d, 9, 1) AS INTEGER) = CASE
+                WHEN {weighted("[1, 2, 3, 4, 5, 6, 7, 8]")} % 11 < 10
+                    THEN {weighted("[1, 2, 3, 4, 5, 6, 7, 8]")} % 11
+                ELSE {weighted("[3, 4, 5, 6, 7, 8, 9, 10]")} % 11 % 10 END END""",
+        """vat_be_is_valid(d) AS CASE
+            WHEN NOT regexp_full_match(d, '[01][0-9]{9}') OR d = '0000000097' THEN false
+            ELSE 97 - CAST(substr(d, 1, 8) AS BIGINT) % 97 = CAST(substr(d, 9) AS INTEGER) END""",
         f"""vat_is_valid(n) AS CASE WHEN n IS NOT NULL THEN CASE substr(n, 1, 2)
             WHEN 'DE' THEN vat_de_is_valid(substr(n, 3))
             WHEN 'FR' THEN vat_fr_is_valid(substr(n, 3))
             WHEN 'GB' THEN vat_gb_is_valid(substr(n, 3))
+            WHEN 'IT' THEN vat_it_is_valid(substr(n, 3))
+            WHEN 'NL' THEN vat_nl_is_valid(substr(n, 3))
+            WHEN 'PL' THEN vat_pl_is_valid(substr(n, 3))
+            WHEN 'BG' THEN vat_bg_is_valid(substr(n, 3))
+            WHEN 'BE' THEN vat_be_is_valid(substr(n, 3))
             {forms}
             ELSE false END END""",
         # Without a national rule: long enough to be a number, and not a filler such as 0000000 or 999999.
@@ -149,8 +186,9 @@ def create_registration_table(con: duckdb.DuckDBPyConnection, source: str, targe
                 reg_kind || CASE WHEN reg_kind = 'OTHER' THEN ':' || coalesce(land, '') ELSE '' END
                     || ':' || reg_no
             END AS reg_key,
-            reg_kind IN ('USCC', 'LEI') OR (reg_kind = 'VAT' AND substr(reg_no, 1, 2) IN ('DE', 'FR', 'GB'))
-                AS reg_is_checked
+            reg_kind IN ('USCC', 'LEI') OR (reg_kind = 'VAT'
+                AND (substr(reg_no, 1, 2) IN ('BE', 'DE', 'FR', 'GB', 'IT', 'NL', 'PL')
+                    OR regexp_full_match(reg_no, 'BG[0-9]{{9}}'))) AS reg_is_checked
         FROM judged
     """)
 

@@ -63,6 +63,111 @@ SOUND: dict[str, dict[str, str | None]] = {
         "amount": "5000",
         "approved_by": "M. Roth",
     },
+    "credit_requests": {
+        "request_id": "R1",
+        "customer_id": "C1",
+        "requested_at": "2026-10-20 09:00:00",
+        "decided_at": "2026-10-20 11:30:00",
+        "decision": "approved",
+        "currency": "USD",
+        "amount": "5000.00",
+    },
+    "orders": {
+        "order_id": "O1",
+        "customer_id": "C1",
+        "legal_entity": "E1",
+        "order_date": "2026-10-24",
+        "requested_ship_date": "2026-11-05",
+        "currency": "USD",
+        "amount": "1190.00",
+        "delivered_amount": "600.00",
+        "invoiced_amount": "600.00",
+        "status": "open",
+        "credit_hold": "false",
+    },
+    "disputes": {
+        "dispute_id": "D1",
+        "customer_id": "C1",
+        "invoice_id": "I1",
+        "opened_date": "2026-10-27",
+        "closed_date": "2026-10-29",
+        "reason": "quantity",
+        "currency": "USD",
+        "amount": "1190.00",
+    },
+    "collection_actions": {
+        "action_id": "X1",
+        "customer_id": "C1",
+        "invoice_id": "I1",
+        "action_date": "2026-10-28",
+        "dunning_level": "1",
+        "promise_date": "2026-10-28",
+        "currency": "USD",
+        "promise_amount": "690.00",
+    },
+    "financial_statements": {
+        "registration_no": "DE136695976",
+        "period_end": "2025-12-31",
+        "published_at": "2026-04-30",
+        "currency": "EUR",
+        "total_assets": "1000.00",
+        "current_assets": "1000.00",
+        "current_liabilities": "600.00",
+        "total_liabilities": "600.00",
+        "retained_earnings": "-50.00",
+        "equity": "400.00",
+        "revenue": "2000.00",
+        "ebit": "-10.00",
+        "net_income": "-15.00",
+        "audited": "true",
+    },
+    "bureau_reports": {
+        "report_id": "B1",
+        "registration_no": "DE 136 695 976",
+        "report_date": "2026-10-15",
+        "score": "540",
+        "risk_class": "5",
+        "currency": "EUR",
+        "recommended_limit": "0",
+    },
+    "legal_events": {
+        "event_id": "L1",
+        "registration_no": "DE136695976",
+        "event_date": "2026-09-01",
+        "published_at": "2026-09-01",
+        "kind": "judgment",
+        "currency": "EUR",
+        "amount": "800.00",
+    },
+    "gl_balances": {
+        "balance_date": "2026-10-31",
+        "legal_entity": "E1",
+        "currency": "USD",
+        "account": "receivables_control",
+        "balance": "690.00",
+    },
+    "credit_costs": {
+        "cost_month": "2026-10-01",
+        "legal_entity": "E1",
+        "cost_kind": "staff",
+        "currency": "USD",
+        "amount": "0.00",
+    },
+    "products": {"product_id": "W1", "product_name": "Bearing", "product_class": "machine parts"},
+    "invoice_lines": {
+        "invoice_id": "I1",
+        "line_no": "1",
+        "product_id": "W1",
+        "currency": "USD",
+        "amount": "1190.00",
+    },
+    "surveys": {
+        "survey_id": "S1",
+        "customer_id": "C1",
+        "survey_date": "2026-10-15",
+        "score": "10",
+        "scale_max": "10",
+    },
 }
 
 
@@ -116,8 +221,8 @@ class Warehouse:
         first_load: bool = True,
         source_file: str | None = None,
         **changes: str | None,
-    ) -> None:
-        """Land one sound row of `table` with `changes`."""
+    ) -> tuple[str, int]:
+        """Land one sound row of `table` with `changes`; returns its key and how often that has come."""
         values = dict.fromkeys(CONTRACT[table].field_names) | SOUND[table] | changes
         key = "|".join(values[name] or "" for name in CONTRACT[table].key)
         found = self.con.execute(
@@ -137,6 +242,7 @@ class Warehouse:
             first_load,
         ]
         self.con.execute(f"INSERT INTO staging.landed_{table} VALUES ({', '.join('?' * len(row))})", row)
+        return key, found[0]
 
     def remove(self, table: str, key: str) -> None:
         self.con.execute(f"DELETE FROM staging.landed_{table} WHERE _row_key = ?", [key])

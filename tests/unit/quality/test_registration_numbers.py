@@ -39,6 +39,14 @@ def valid(con: duckdb.DuckDBPyConnection, kind: str, numbers: list[str]) -> list
         ("VAT", "FR40303265045"),  # SIREN 303265045: (12 + 3 * (303265045 mod 97)) mod 97 = 40
         ("VAT", "GB980780684"),  # 9*8+8*7+0*6+7*5+8*4+0*3+6*2 = 207, and 207 + 84 = 291 = 3 * 97
         ("VAT", "GB434031494"),  # old numbering, weighted sum plus check = 97 k
+        # Published examples of the national checks; NL002455799B11 follows the sole traders' rule of 2020.
+        ("VAT", "IT00743110157"),
+        ("VAT", "NL004495445B01"),
+        ("VAT", "NL002455799B11"),
+        ("VAT", "PL8567346215"),
+        ("VAT", "BG175074752"),
+        ("VAT", "BE0428759497"),
+        ("VAT", "ATU12345678"),  # form only
         ("EIN", "12-3456789"),
         ("OTHER", "anything at all"),
     ],
@@ -57,7 +65,13 @@ def test_published_numbers_are_valid(con: duckdb.DuckDBPyConnection, kind: str, 
         ("LEI", "5493001KJTIIGC8Y1R1"),
         ("VAT", "DE136695978"),
         ("VAT", "FR41303265045"),
+        ("VAT", "FR37303265044"),  # the key fits, the SIREN breaks Luhn
         ("VAT", "GB980780685"),
+        ("VAT", "IT00743110158"),
+        ("VAT", "NL004495446B01"),
+        ("VAT", "PL8567346216"),
+        ("VAT", "BG175074751"),
+        ("VAT", "BE0428759498"),
         ("EIN", "00-1234567"),  # prefix never given out
         ("EIN", "12-345678"),
     ],
