@@ -120,7 +120,8 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
     """Create `target`: one comparable row per row of `customers` (columns INPUT_COLUMNS, all VARCHAR).
 
     `record_no` numbers the rows from 1 in order of (source_system, customer_id). NULL means "nothing to
-    compare": an invalid registration number, a free-mail domain, a phone number of fewer than seven digits.
+    compare": a name that only repeats the customer number or has no letter, an invalid registration number, a
+    free-mail domain, a phone number of fewer than seven digits.
     """
     install_macros(con)
     install_name_macros(con)
@@ -174,6 +175,7 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
             regexp_extract(lower(trim(email)), '@(?:www\\.|mail\\.)?([^@\\s]+\\.[a-z0-9-]{{2,}})$', 1)
                 AS domain,
             registration_digits(postal_code) AS postal_text,
+            {_named("legal_name")} AS stated_name, {_named("trade_name")} AS stated_trade,
             upper(trim(country)) AS land
         FROM {customers}
     """)
@@ -197,8 +199,8 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
                  THEN right(c.phone_digits, 8) END AS phone,
             CASE WHEN c.domain <> '' AND c.domain NOT IN ({free_mail}) THEN c.domain END AS email_domain
         FROM cleaned c
-        LEFT JOIN name_form n ON n.raw_name = c.legal_name
-        LEFT JOIN name_form t ON t.raw_name = c.trade_name
+        LEFT JOIN name_form n ON n.raw_name = c.stated_name
+        LEFT JOIN name_form t ON t.raw_name = c.stated_trade
         LEFT JOIN address_form a ON a.address = c.address
         LEFT JOIN city_form y ON y.city = c.city
         LEFT JOIN registration g ON g.registration_no = c.registration_no
@@ -206,6 +208,14 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
             AND g.country IS NOT DISTINCT FROM c.country
         ORDER BY record_no
     """)
+
+
+def _named(column: str) -> str:
+    # Who has no name to enter enters the number again, or a dash: numbers that look alike are not one company.
+    return (
+        f"CASE WHEN lower(trim({column})) <> lower(trim(customer_id)) AND regexp_matches({column}, '\\pL')"
+        f" THEN {column} END"
+    )
 
 
 def _alternation(phrases: tuple[str, ...]) -> str:

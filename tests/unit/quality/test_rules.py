@@ -23,6 +23,7 @@ TONIGHT = {"loaded": AS_OF, "first_load": False}
 # itself.
 SPOILED: dict[str, tuple[str, dict[str, Any]]] = {
     "customer_name_missing": ("customers", {"legal_name": " "}),
+    "customer_name_placeholder": ("customers", {"legal_name": "CUSTOMER_NAME_PLACEHOLDER "}),
     "customer_since_unreadable": ("customers", {"customer_since": "29.02.2024"}),
     "customer_registration_missing": ("customers", {"registration_no": None}),
     "customer_registration_kind_unknown": ("customers", {"registration_kind": "TAXID"}),
