@@ -268,10 +268,10 @@ def create_assignment_table(con: duckdb.DuckDBPyConnection, as_of: datetime.date
     """Create `assignment` (record_no, customer_code) and `new_code`; returns the number of new codes.
 
     Reads `register` (customer_code, code_no, record_no of its founder or NULL where gone, issued_on) and
-    `record_prior`. A cluster carries the oldest code that it can claim: one its members carried before, or
-    one first issued to a member. Where a customer was split, the part with the code's founder keeps it, or
-    the part with the smallest record_no. A cluster without a claim gets the next free number, in order of
-    its smallest record_no.
+    `record_prior`. A cluster carries the oldest code that it can claim, which is the one with the smallest
+    number: one its members carried before, or one first issued to a member. Where a customer was split, the
+    part with the code's founder keeps it, or the part with the smallest record_no. A cluster without a claim
+    gets the next free number, in order of its smallest record_no.
     """
     con.execute("""
         CREATE OR REPLACE TABLE claim AS
@@ -288,7 +288,7 @@ def create_assignment_table(con: duckdb.DuckDBPyConnection, as_of: datetime.date
     con.execute("""
         CREATE OR REPLACE TABLE kept_code AS
         SELECT cluster_no, customer_code FROM claim JOIN register USING (customer_code)
-        QUALIFY row_number() OVER (PARTITION BY cluster_no ORDER BY issued_on, code_no) = 1
+        QUALIFY row_number() OVER (PARTITION BY cluster_no ORDER BY code_no) = 1
     """)
     con.execute(f"""
         CREATE OR REPLACE TABLE new_code AS

@@ -61,9 +61,10 @@ def resolve(
         the end; a failure before it leaves the database as it was. Intermediate tables live in an
         in-memory catalog.
     customers: relation with one row per (source_system, customer_id) and the columns of `INPUT_COLUMNS`.
-    as_of: the night. What this or a later night wrote before is taken back first, so a night can be run
-        again and an earlier night can be run after a later one; numbers issued meanwhile stay with their
-        records.
+    as_of: the night. What this night wrote before is taken back first, so a night can be run again. A night
+        older than one already recorded answers from what was known before it and leaves the history of codes
+        and splits as it is: the tables of the night are its own, and the newest night builds on the same
+        history as if it had not been run. Numbers it issues stay with their records.
     decisions: steward's rows (source_system_l, customer_id_l, source_system_r, customer_id_r, decision
         'same' or 'different', decided_by, decided_on, reason). Those decided after `as_of` are not known
         yet; of several on one pair the latest stands. They win over every other evidence.
@@ -318,13 +319,20 @@ def _load_parameters(work: duckdb.DuckDBPyConnection, model: LinkModel, as_of: d
 
 
 def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
-    """Take back what this or a later night wrote, then write tonight's; runs in the caller's transaction."""
+    """Take back what this night wrote, then write it anew; runs in the caller's transaction."""
     day = f"DATE '{as_of.isoformat()}'"
     scratch = f"{_SCRATCH}.main"
-    con.execute(f"DELETE FROM core.xref_history WHERE valid_from >= {day}")
-    con.execute(f"UPDATE core.xref_history SET valid_to = {OPEN_END} WHERE valid_to >= {day}")
-    con.execute(f"DELETE FROM core.customer_split WHERE split_on >= {day}")
-    con.execute(f"DELETE FROM core.match_parameter WHERE as_of_date >= {day}")
+    history, split = "core.xref_history", "core.customer_split"
+    # Every night leaves its weights, so they tell which nights there have been.
+    if _scalar(con, f"SELECT count(*) FROM core.match_parameter WHERE as_of_date > {day}"):
+        # Later nights built on what this one recorded; whoever runs it again works on a copy.
+        con.execute(f"CREATE OR REPLACE TEMP TABLE earlier_history AS FROM {history}")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE earlier_split AS FROM {split}")
+        history, split = "temp.earlier_history", "temp.earlier_split"
+    con.execute(f"DELETE FROM {history} WHERE valid_from >= {day}")
+    con.execute(f"UPDATE {history} SET valid_to = {OPEN_END} WHERE valid_to >= {day}")
+    con.execute(f"DELETE FROM {split} WHERE split_on >= {day}")
+    con.execute(f"DELETE FROM core.match_parameter WHERE as_of_date = {day}")
     con.execute(f"INSERT INTO core.match_parameter SELECT * FROM {scratch}.parameter")
     con.execute(f"""
         INSERT INTO core.customer_code
@@ -350,12 +358,12 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
             coalesce(f.first_seen_on, {day}) AS first_seen_on
         FROM {scratch}.record r JOIN {scratch}.assignment a USING (record_no)
             LEFT JOIN best b USING (record_no)
-        LEFT JOIN (SELECT source_system, customer_id, min(valid_from) AS first_seen_on FROM core.xref_history
+        LEFT JOIN (SELECT source_system, customer_id, min(valid_from) AS first_seen_on FROM {history}
             GROUP BY ALL) f USING (source_system, customer_id)
         ORDER BY r.source_system, r.customer_id
     """)
     con.execute(f"""
-        INSERT INTO core.customer_split
+        INSERT INTO {split}
         WITH moved AS (
             SELECT p.prior_code, x.customer_code, r.record_no, r.source_system, r.customer_id
             FROM {scratch}.record_prior p JOIN {scratch}.record r USING (record_no)
@@ -380,15 +388,15 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
         ORDER BY m.source_system, m.customer_id
     """)
     con.execute(f"""
-        UPDATE core.xref_history h SET valid_to = {day}
+        UPDATE {history} h SET valid_to = {day}
         WHERE valid_to = {OPEN_END} AND NOT EXISTS (FROM core.customer_xref x
             WHERE x.source_system = h.source_system AND x.customer_id = h.customer_id
             AND x.customer_code = h.customer_code AND x.match_rule = h.match_rule)
     """)
     con.execute(f"""
-        INSERT INTO core.xref_history
+        INSERT INTO {history}
         SELECT source_system, customer_id, customer_code, match_rule, {day}, {OPEN_END}
-        FROM core.customer_xref x WHERE NOT EXISTS (FROM core.xref_history h WHERE h.valid_to = {OPEN_END}
+        FROM core.customer_xref x WHERE NOT EXISTS (FROM {history} h WHERE h.valid_to = {OPEN_END}
             AND h.source_system = x.source_system AND h.customer_id = x.customer_id)
         ORDER BY source_system, customer_id
     """)
@@ -405,14 +413,14 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
             FROM retired JOIN core.customer_xref x USING (source_system, customer_id)
             UNION ALL
             SELECT alias_code, x.customer_code, 1, x.source_system, x.customer_id
-            FROM retired JOIN core.xref_history h ON h.customer_code = alias_code
+            FROM retired JOIN {history} h ON h.customer_code = alias_code
             JOIN core.customer_xref x ON x.source_system = h.source_system AND x.customer_id = h.customer_id
         ), chosen AS (
             SELECT alias_code, customer_code FROM heir QUALIFY row_number() OVER (
                 PARTITION BY alias_code ORDER BY choice, source_system, customer_id) = 1
         )
         SELECT c.customer_code, c.alias_code,
-            coalesce((SELECT max(valid_to) FROM core.xref_history h WHERE h.customer_code = c.alias_code),
+            coalesce((SELECT max(valid_to) FROM {history} h WHERE h.customer_code = c.alias_code),
                 {day}) AS since
         FROM chosen c ORDER BY c.customer_code, c.alias_code
     """)
@@ -426,6 +434,8 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
         ORDER BY m.record_no_l, m.record_no_r
     """)
     con.execute(f"CREATE OR REPLACE TABLE core.customer_group AS SELECT * FROM {scratch}.code_group")
+    con.execute("DROP TABLE IF EXISTS temp.earlier_history")
+    con.execute("DROP TABLE IF EXISTS temp.earlier_split")
 
 
 def _scalar(con: duckdb.DuckDBPyConnection, sql: str) -> int:
