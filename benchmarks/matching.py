@@ -19,16 +19,19 @@ import time
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import yaml
 
-from models_ml.entities import ResolveSettings, resolve
+from models_ml.entities import resolve
 from models_ml.entities.link import NAME_SPELLING, create_name_level_table
 from models_ml.entities.normalise import INPUT_COLUMNS, create_name_table, install_name_macros
+from models_ml.policy import read_match_rules
 from orchestration.settings import DEMO_CONFIG
 from orchestration.sources.demo import advance
 
 _DAY = datetime.date(2026, 10, 31)
+_MATCH_RULES = Path(__file__).parents[1] / "dbt_project" / "seeds" / "policy" / "match_rule.csv"
 _LABELLED_PAIRS = Path(__file__).parents[1] / "../shared/data/company_names/labelled_pairs.csv"
 
 
@@ -58,10 +61,9 @@ def _demo(con: duckdb.DuckDBPyConnection, customers: int, seed: int) -> None:
         home = Path(folder)
         advance(home, day=_DAY, customers=customers, seed=seed)
         _load_demo(con, home)
+    rules = read_match_rules(pd.read_csv(_MATCH_RULES), as_of=_DAY)
     started = time.perf_counter()
-    outcome = resolve(
-        con, customers="customer", as_of=_DAY, decisions=None, seed=seed, settings=ResolveSettings()
-    )
+    outcome = resolve(con, customers="customer", as_of=_DAY, decisions=None, seed=seed, settings=rules)
     seconds = time.perf_counter() - started
     install_name_macros(con)
     create_name_table(con, "SELECT legal_name AS raw_name FROM customer", "written_name")

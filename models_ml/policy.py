@@ -1,5 +1,5 @@
 """Typed reader of the policy seeds that models need: rating scale, score scale, gates, score rules, expert
-table.
+table, and the rules of customer matching.
 
 The seeds (dbt_project/seeds/policy) are the only place where these numbers live. Each table carries `version`
 and `valid_from`; the rows of the latest valid_from not after `as_of` are in force.
@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models_ml.entities.settings import ResolveSettings
 from models_ml.features import BY_NAME
 
 if TYPE_CHECKING:
@@ -195,6 +196,24 @@ def read_policy_folder(folder: Path, *, as_of: date) -> Policy:
     if absent:
         raise PolicyError(absent)
     return read_policy({t: pd.read_csv(folder / f"{t}.csv") for t in TABLES}, as_of=as_of)
+
+
+def read_match_rules(rows: pd.DataFrame, *, as_of: date) -> ResolveSettings:
+    """Rules of customer matching in force on `as_of`, from the seed `match_rule`. Raises PolicyError."""
+    active = active_rows(rows, as_of=as_of)
+    if active.empty:
+        raise PolicyError(
+            [f"match_rule: no row is valid on {as_of.isoformat()}; its valid_from dates are later"]
+        )
+    problems: list[str] = []
+    try:
+        rules = _named_values(active, "rule", ResolveSettings, "match_rule", problems)
+    except ValueError as error:
+        raise PolicyError([f"match_rule: {error}"]) from error
+    if problems:
+        raise PolicyError(problems)
+    assert isinstance(rules, ResolveSettings)
+    return rules
 
 
 def _grades(rows: pd.DataFrame, problems: list[str]) -> tuple[Grade, ...]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class ResolveSettings:
     """Thresholds of resolution; probabilities are match probabilities between 0 and 1.
 
+    Their values are policy: the seed `match_rule`, read by `models_ml.policy.read_match_rules`.
+
     merge_probability: pairs at or above are one customer.
     review_probability: pairs at or above, below merging, are shown to a steward.
     keep_probability: pairs linked last night stay linked at or above; without it, a pair near the
@@ -23,16 +25,16 @@ class ResolveSettings:
     max_block_size: a key shared by more records makes no candidate pairs.
     """
 
-    merge_probability: float = 0.95
-    review_probability: float = 0.5
-    keep_probability: float = 0.8
-    same_system_probability: float = 0.99
-    registration_probability: float = 0.999
-    min_records_to_train: int = 500
-    min_pairs_to_train: int = 50
-    max_training_pairs: float = 250_000
-    recall_of_sure_pairs: float = 0.8
-    max_block_size: int = 60
+    merge_probability: float
+    review_probability: float
+    keep_probability: float
+    same_system_probability: float
+    registration_probability: float
+    min_records_to_train: int
+    min_pairs_to_train: int
+    max_training_pairs: int
+    recall_of_sure_pairs: float
+    max_block_size: int
 
     def __post_init__(self) -> None:
         errors = [
@@ -54,7 +56,12 @@ class ResolveSettings:
             )
         errors += [
             f"{name} is {value}; a whole number of at least {least} is valid"
-            for name, least in (("min_records_to_train", 2), ("min_pairs_to_train", 1), ("max_block_size", 2))
+            for name, least in (
+                ("min_records_to_train", 2),
+                ("min_pairs_to_train", 1),
+                ("max_training_pairs", 1),
+                ("max_block_size", 2),
+            )
             if (value := getattr(self, name)) < least
         ]
         if errors:

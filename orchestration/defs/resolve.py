@@ -27,7 +27,7 @@ _TABLES = {
         dg.AssetSpec(
             ["core", table],
             group_name="resolve",
-            deps=[["staging", "stg_customers"]],
+            deps=[["staging", "stg_customers"], ["policy", "match_rule"]],
             description=description,
             owners=[owner_team("Master Data")],
             kinds={"splink", "duckdb"},
@@ -39,20 +39,22 @@ def resolve_customers(
     context: dg.AssetExecutionContext, night: Night
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Link customers across systems and give each a stable code."""
-    from models_ml.entities import ResolveSettings, resolve
+    from models_ml.entities import resolve
+    from models_ml.policy import read_match_rules
     from orchestration.sources.steward import read_decisions
 
     with clear_failures(context):
         settings = night.settings()
         decisions = read_decisions(settings.stewardship.decisions)
         with open_warehouse(settings.warehouse_path) as connection:
+            rules = read_match_rules(connection.execute("from policy.match_rule").df(), as_of=night.day)
             outcome = resolve(
                 connection,
                 customers="staging.stg_customers",
                 as_of=night.day,
                 decisions=decisions,
                 seed=_SEED,
-                settings=ResolveSettings(),
+                settings=rules,
             )
             context.log.info(
                 f"{outcome.records:,} records are {outcome.customers:,} customers; "

@@ -6,13 +6,16 @@ import datetime
 from dataclasses import replace
 
 import duckdb
+import pandas as pd
 import pytest
+from conftest import SEEDS
 
-from models_ml.entities import DecisionError, ResolveSettings, resolve
+from models_ml.entities import DecisionError, resolve
 from models_ml.entities.normalise import INPUT_COLUMNS
+from models_ml.policy import read_match_rules
 
 NIGHT = datetime.date(2026, 10, 31)
-SETTINGS = ResolveSettings()
+SETTINGS = read_match_rules(pd.read_csv(SEEDS / "match_rule.csv"), as_of=NIGHT)
 TABLES = (
     "core.customer_xref",
     "core.customer_alias",
@@ -250,6 +253,31 @@ def test_circle_of_parents_is_one_group_under_its_oldest_code(nights):
     assert nights.outcome.unknown_parents == 1
 
 
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [
+        (("0200769623", "0200769624"), ("0200769623", "0200769624")),
+        (("CUST-10001", "CUST-10002"), ("Cust-10001", "CUST-10002 ")),
+        (("1", "2"), ("-", "-")),
+        (("1", "2"), ("0000000", "0000000")),
+    ],
+)
+def test_number_or_dash_entered_for_a_name_is_no_name(nights, ids, names):
+    """Customer numbers that differ in one digit are not a misspelt name, nor is a dash the name of anybody."""
+    codes = nights.run(
+        [record(f"erp {number}", legal_name=name) for number, name in zip(ids, names, strict=True)]
+        + [record(f"crm {number}", legal_name=name) for number, name in zip(ids, names, strict=True)]
+    )
+    assert len(set(codes.values())) == 4
+    assert nights.candidates() == {}
+
+
+def test_customer_without_a_name_is_still_found_by_its_registration_number(nights):
+    number = {"registration_no": USCC, "registration_kind": "USCC"}
+    codes = nights.run([record("erp 17", legal_name="17", **number), record("crm 9", ALPHA, **number)])
+    assert codes["erp 17"] == codes["crm 9"]
+
+
 # --- the steward ---
 
 
@@ -428,8 +456,7 @@ def test_night_that_failed_halfway_leaves_the_last_one_untouched(nights):
 def test_earlier_night_run_again_never_gives_a_number_to_another_company(nights):
     nights.run([record("erp 5", ALPHA)], as_of=day(1))
     later = nights.run([record("erp 5", ALPHA), record("erp 9", BORVIL)], as_of=day(2))
-    nights.run([record("erp 5", ALPHA)], as_of=day(1))
-    assert nights.rows("SELECT max(valid_from) FROM core.xref_history") == [(day(1),)]
+    nights.run([record("erp 5", ALPHA), record("crm 7", legal_name="Dorland Paper")], as_of=day(1))
     # A record that sorts before both comes in now; the number of erp 9 stays its own.
     third = nights.run(
         [record("erp 5", ALPHA), record("erp 9", BORVIL), record("crm 1", legal_name="Zelwick Mills")],
@@ -437,6 +464,60 @@ def test_earlier_night_run_again_never_gives_a_number_to_another_company(nights)
     )
     assert {key: third[key] for key in later} == later
     assert third["crm 1"] not in later.values()
+
+
+def test_older_night_run_again_answers_as_it_did_and_takes_nothing_from_later_nights(nights):
+    """A merge, a split and a link kept from the night before outlive a look back."""
+    alone, twin = record("erp 1", ALPHA), record("crm 9", ALPHA)
+    stranger = record("crm 9", legal_name="Unknown Works", city="Hamburg", country="DE")
+    weak = record("crm 8", BORVIL, phone="+44 113 7770000", email=None, address=None)
+    strict = replace(SETTINGS, merge_probability=0.99999999, keep_probability=0.5)
+    different = [decide("erp 1", "crm 9", "different", "2026-10-05")]
+    lived = (
+        (day(1), [alone, stranger, record("erp 2", BORVIL)], None, SETTINGS),
+        (day(2), [alone, twin, record("erp 2", BORVIL), record("crm 8", BORVIL)], None, SETTINGS),
+        (day(4), [alone, twin, record("erp 2", BORVIL), weak], different, strict),
+    )
+    of_the_night = (
+        "core.customer_xref",
+        "core.customer_alias",
+        "core.customer_group",
+        "core.match_candidate",
+    )
+    after = []
+    for as_of, rows, decisions, settings in lived:
+        nights.run(rows, as_of=as_of, decisions=decisions, settings=settings)
+        after.append(nights.tables())
+    assert after[1]["core.customer_alias"]
+    assert after[2]["core.customer_split"]
+    assert ("accepted", "kept") in nights.candidates().values()
+    for position in (1, 0):
+        as_of, rows, decisions, settings = lived[position]
+        nights.run(rows, as_of=as_of, decisions=decisions, settings=settings)
+        looked_back = nights.tables()
+        for table in of_the_night:
+            assert looked_back[table] == after[position][table]
+        for table in set(TABLES) - set(of_the_night) - {"core.match_parameter"}:
+            assert looked_back[table] == after[2][table]
+    # A night between two others that was never run before answers too, and is forgotten again.
+    nights.run([alone, twin], as_of=day(3))
+    as_of, rows, decisions, settings = lived[2]
+    codes = nights.run(rows, as_of=as_of, decisions=decisions, settings=settings)
+    for table in set(TABLES) - {"core.match_parameter"}:
+        assert nights.tables()[table] == after[2][table]
+    assert nights.run(rows, as_of=day(5), decisions=decisions, settings=strict) == codes
+
+
+def test_code_issued_by_a_look_back_never_displaces_a_published_one(nights):
+    nights.run([record("erp 5", ALPHA)], as_of=day(1))
+    later = nights.run([record("erp 5", ALPHA), record("erp 9", BORVIL)], as_of=day(3))
+    # A record that came late is first seen by the older night, and turns out to be a customer of the newer one.
+    apart = record("crm 9", legal_name="Unknown Works", city="Hamburg", country="DE")
+    nights.run([record("erp 5", ALPHA), apart], as_of=day(2))
+    joined = nights.run(
+        [record("erp 5", ALPHA), record("erp 9", BORVIL), record("crm 9", BORVIL)], as_of=day(4)
+    )
+    assert joined == {**later, "crm 9": later["erp 9"]}
 
 
 def test_same_input_gives_the_same_tables_and_leaves_nothing_else_behind():
@@ -469,7 +550,7 @@ def test_missing_column_is_named():
 
 def test_every_wrong_setting_is_named():
     with pytest.raises(ValueError, match=r"merge_probability is 1.5.*max_block_size is 1"):
-        ResolveSettings(merge_probability=1.5, max_block_size=1)
+        replace(SETTINGS, merge_probability=1.5, max_block_size=1)
 
 
 def _two_systems(companies: int):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import SEEDS
 
-from models_ml.policy import TABLES, PolicyError, read_policy, read_policy_folder
+from models_ml.policy import TABLES, PolicyError, read_match_rules, read_policy, read_policy_folder
 
 AS_OF = date(2026, 1, 31)
 
@@ -66,3 +66,39 @@ def test_a_multiplier_against_the_direction_of_risk_is_refused(tables):
 def test_a_policy_that_is_not_yet_valid_is_refused(tables):
     with pytest.raises(PolicyError, match=r"no row is valid on 1999-12-31"):
         read_policy(tables, as_of=date(1999, 12, 31))
+
+
+@pytest.fixture
+def match_rules() -> pd.DataFrame:
+    return pd.read_csv(SEEDS / "match_rule.csv")
+
+
+def test_a_stricter_matching_rule_holds_from_its_first_day(match_rules):
+    stricter = match_rules.assign(version=2, valid_from="2026-02-01").replace({"value": {0.95: 0.97}})
+    rules = pd.concat([match_rules, stricter])
+    assert read_match_rules(rules, as_of=AS_OF).merge_probability == 0.95
+    assert read_match_rules(rules, as_of=date(2026, 2, 1)).merge_probability == 0.97
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "told"),
+    [
+        ("merge_probability", 1.5, "merge_probability is 1.5; a probability between 0 and 1 is valid"),
+        ("keep_probability", 0.96, "review_probability <= keep_probability <= merge_probability must hold"),
+        ("max_block_size", 60.5, "max_block_size is 60.5, a whole number is needed"),
+        ("review_probability", None, "no value for review_probability"),
+    ],
+)
+def test_a_matching_rule_that_cannot_be_is_named(match_rules, rule, value, told):
+    if value is None:
+        match_rules = match_rules[match_rules["rule"] != rule]
+    else:
+        match_rules.loc[match_rules["rule"] == rule, "value"] = value
+    with pytest.raises(PolicyError, match="match_rule: ") as caught:
+        read_match_rules(match_rules, as_of=AS_OF)
+    assert told in str(caught.value)
+
+
+def test_matching_rules_that_are_not_yet_valid_are_refused(match_rules):
+    with pytest.raises(PolicyError, match=r"match_rule: no row is valid on 1999-12-31"):
+        read_match_rules(match_rules, as_of=date(1999, 12, 31))
