@@ -105,6 +105,27 @@ exposed as (
         coalesce(part.insured_reporting, 0) * policy.insured_share as counted_insured_reporting
     from part
     cross join policy
+),
+
+-- The members of a group share their limits: what one leaves free stands behind the others.
+grouped as (
+    select
+        exposed.*,
+        sum(exposure_reporting) over (partition by group_code) as group_exposure_reporting,
+        sum(credit_limit_reporting) over (partition by group_code) as group_credit_limit_reporting
+    from exposed
+),
+
+judged as (
+    select
+        grouped.*,
+        case
+            when utilisation_status = 'not_available' then 'not_available'
+            when group_credit_limit_reporting is null then 'no_limit'
+            when group_credit_limit_reporting = 0 then 'zero_limit'
+            else 'available'
+        end as group_utilisation_status
+    from grouped
 )
 
 select
@@ -120,7 +141,7 @@ select
     exposure_reporting,
     -- Nothing known as insured counts as uninsured.
     cast(greatest(exposure_reporting - counted_insured_reporting, 0) as decimal(18, 2)) as net_exposure_reporting,
-    cast(sum(exposure_reporting) over (partition by group_code) as decimal(18, 2)) as group_exposure_reporting,
+    cast(group_exposure_reporting as decimal(18, 2)) as group_exposure_reporting,
     cast(credit_limit_reporting as decimal(18, 2)) as credit_limit_reporting,
     limit_valid_to,
     cast(
@@ -128,5 +149,13 @@ select
         as double
     ) as utilisation,
     utilisation_status,
+    cast(group_credit_limit_reporting as decimal(18, 2)) as group_credit_limit_reporting,
+    cast(
+        case
+            when group_utilisation_status = 'available'
+                then cast(group_exposure_reporting as double) / group_credit_limit_reporting
+        end as double
+    ) as group_utilisation,
+    group_utilisation_status,
     orders_status
-from exposed
+from judged
