@@ -525,11 +525,13 @@ def test_currency_the_customer_hardly_uses_is_reported(sound: Warehouse) -> None
     assert sound.gate("invoices").result("invoice_currency_unusual").status == "passed"
 
 
-def test_a_credit_memo_in_another_currency_than_the_order_is_no_slip(sound: Warehouse) -> None:
+def test_a_credit_memo_or_a_quarantined_document_in_another_currency_than_the_order_is_no_slip(sound: Warehouse) -> None:
     sound.add("orders")
     sound.add("invoices", invoice_id="I2", order_id="O1")
     memo = {"document_type": "credit_memo", "currency": "EUR", "issue_date": "2026-10-30"}
     sound.add("invoices", invoice_id="M1", order_id="O1", **memo)
+    # What is set aside already, here for a currency that does not exist, is not reported again.
+    sound.add("invoices", invoice_id="I3", order_id="O1", currency="XXD")
     report = sound.gate("invoices", "orders")
     assert report.result("invoice_currency_differs_from_order").status == "passed"
 
