@@ -41,6 +41,7 @@ def install_name_macros(con: duckdb.DuckDBPyConnection) -> None:
         fold = f"replace({fold}, '{sequence}', '{replacement}')"
     trailing = _alternation(words.TRAILING_LEGAL_FORMS)
     leading = _alternation(words.LEADING_LEGAL_FORMS)
+    inner = _alternation(words.INNER_LEGAL_FORMS)
     generic = _alternation(words.GENERIC_WORDS)
     cjk_forms = "|".join(words.CJK_LEGAL_FORMS)
     cjk_generic = "|".join(words.CJK_GENERIC_WORDS)
@@ -58,9 +59,10 @@ def install_name_macros(con: duckdb.DuckDBPyConnection) -> None:
             '[^\pL\pN]+', ' ', 'g')), '')""",
         r"is_cjk(s) AS regexp_matches(s, '[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]')",
         # A reference code at the end ("... Co., Ltd NM028-501") is the writer's, not the company's.
-        f"""latin_core(w) AS coalesce(nullif(trim(regexp_replace(
+        f"""latin_core(w) AS coalesce(nullif(trim(regexp_replace(regexp_replace(
             regexp_replace(regexp_replace(' ' || w, ' [a-z]{{1,3}}[0-9]{{3,}}(?: [0-9]{{2,}})?$', ''),
-                '^(?: (?:{leading}))+ ', ' '), '(?: (?:{trailing}))+$', '')), ''), w)""",
+                '^(?: (?:{leading}))+ ', ' '), '(?: (?:{trailing}))+$', ''),
+                '([^ ]) (?:{inner}) ', '\\1 ', 'g')), ''), w)""",
         # A Chinese form may stand before a closing place ("...公司上海"), which is left alone: only ends
         # are cut.
         f"""cjk_core(w) AS coalesce(nullif(regexp_replace(regexp_replace(replace(w, ' ', ''),

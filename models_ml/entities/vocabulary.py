@@ -7,6 +7,12 @@ letters joined ("s.a." is "sa") and Cyrillic in Latin letters ("ООО" is "ooo"
 
 from __future__ import annotations
 
+# Forms that are no other word, so that they may be dropped before a branch or plant too ("Borvil Ltd - Leeds").
+INNER_LEGAL_FORMS: tuple[str, ...] = (
+    "ltd", "limited", "co ltd", "co limited", "pvt ltd", "pvt limited", "private limited", "private ltd",
+    "pte ltd", "pty ltd", "pty limited", "gmbh", "inc", "llc", "plc",
+)  # fmt: skip
+
 # Legal forms that stand at the end of a name, one or several in a row ("co ltd", "gmbh and co kg").
 TRAILING_LEGAL_FORMS: tuple[str, ...] = (
     # English-speaking countries and India
