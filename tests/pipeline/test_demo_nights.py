@@ -118,8 +118,8 @@ def test_every_planted_mistake_is_found_or_asked_and_nothing_sound_is_accused(ni
     assert {kind for kind, count in planted.items() if count == 0} <= RARE_KINDS, planted
     assert {kind: sorted(line.missed) for kind, line in report.items() if line.missed} == {}
     assert {kind: sorted(line.beyond) for kind, line in report.items() if line.beyond} == {}
-    asked = {kind: len(line.asked) for kind, line in report.items()}
-    assert all(10 * asked[kind] <= planted[kind] for kind in report), asked
+    asked = {kind: len(line.asked) for kind, line in report.items() if line.asked}
+    assert 20 * sum(asked.values()) <= planted["duplicate_customer_across_systems"], asked
 
 
 def test_a_person_can_read_what_was_planted_and_what_was_found(

@@ -768,6 +768,7 @@ def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
         "receivable_balance_bucket_edges",
         "exposure_utilisation_states",
         "exposure_parts_with_flags_and_caps",
+        "group_shares_its_limits",
         "payment_index_points",
         "credit_decision_hours_and_states",
         "credit_limit_in_force",

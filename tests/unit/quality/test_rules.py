@@ -525,7 +525,9 @@ def test_currency_the_customer_hardly_uses_is_reported(sound: Warehouse) -> None
     assert sound.gate("invoices").result("invoice_currency_unusual").status == "passed"
 
 
-def test_a_credit_memo_or_a_quarantined_document_in_another_currency_than_the_order_is_no_slip(sound: Warehouse) -> None:
+def test_credit_memo_or_quarantined_document_in_another_currency_than_its_order_is_no_slip(
+    sound: Warehouse,
+) -> None:
     sound.add("orders")
     sound.add("invoices", invoice_id="I2", order_id="O1")
     memo = {"document_type": "credit_memo", "currency": "EUR", "issue_date": "2026-10-30"}
