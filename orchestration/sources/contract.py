@@ -21,13 +21,18 @@ class Field:
 
 @dataclass(frozen=True)
 class Table:
-    """One contract table: its grain, its key within a source system, and its columns."""
+    """One contract table: its grain, its key within a source system, and its columns.
+
+    `feeds` says what the pipeline makes of it, `without` what a night lacks where no source gives it.
+    """
 
     name: str
     need: Need
     grain: str
     key: tuple[str, ...]
     fields: tuple[Field, ...]
+    feeds: str
+    without: str
 
     @property
     def field_names(self) -> tuple[str, ...]:
@@ -92,6 +97,11 @@ TABLES: tuple[Table, ...] = (
             _date("customer_since", "First day of the relationship"),
             _UPDATED_AT,
         ),
+        feeds=(
+            "core.customer and mart.dim_customer; the name, company number and address fields also decide "
+            "which source customers are one company"
+        ),
+        without="no night can run",
     ),
     Table(
         "invoices",
@@ -106,12 +116,21 @@ TABLES: tuple[Table, ...] = (
             _date("issue_date", "Document date", required=True),
             _date("due_date", "Day by which payment is due", required=True),
             _CURRENCY,
-            _money("amount", "Gross amount, positive for every document type", required=True),
+            _money(
+                "amount",
+                "Gross amount, positive for every document type; the type gives it its sign",
+                required=True,
+            ),
             _money("tax_amount", "Tax contained in amount"),
             _text("order_id", "Order the document bills"),
             _date("cleared_date", "Day the document was paid in full, where no payments table is given"),
             _UPDATED_AT,
         ),
+        feeds=(
+            "the ledger (core.ledger_entry), and through it mart.fct_invoice, mart.fct_ar_aging, payment "
+            "behaviour, exposure, features and scores"
+        ),
+        without="no night can run",
     ),
     Table(
         "payments",
@@ -128,6 +147,11 @@ TABLES: tuple[Table, ...] = (
             _text("method", "wire, ach, check, card, direct_debit or other"),
             _date("reversed_at", "Day the receipt was reversed (bounced check, recalled wire)"),
             _UPDATED_AT,
+        ),
+        feeds="the ledger as receipts: balances, unapplied cash and payment behaviour",
+        without=(
+            "receipts are taken from invoices.cleared_date; where that is not given either, every document "
+            "stays open"
         ),
     ),
     Table(
@@ -146,6 +170,11 @@ TABLES: tuple[Table, ...] = (
             _CURRENCY,
             _money("amount", "Amount by which the document falls; negative only for reversal", required=True),
             _UPDATED_AT,
+        ),
+        feeds="open amounts, ageing and days to pay of each document, discounts and write-offs",
+        without=(
+            "receipts of payments stay unapplied cash: they lower a customer's balance, but every document "
+            "stays open and grows overdue"
         ),
     ),
     Table(
@@ -167,6 +196,8 @@ TABLES: tuple[Table, ...] = (
             Field("credit_hold", "boolean", "true while the order is held for credit reasons"),
             _UPDATED_AT,
         ),
+        feeds="mart.fct_exposure (open orders, delivered not invoiced) and order features",
+        without="orders_status is not_available, both order parts of the exposure are NULL",
     ),
     Table(
         "credit_limits",
@@ -184,6 +215,8 @@ TABLES: tuple[Table, ...] = (
             _text("reason", "Why"),
             _UPDATED_AT,
         ),
+        feeds="mart.fct_credit_limit, and limit, insured part and utilisation in mart.fct_exposure",
+        without="utilisation_status is not_available, limit and insured part are NULL",
     ),
     Table(
         "credit_requests",
@@ -201,6 +234,8 @@ TABLES: tuple[Table, ...] = (
             _text("override_reason", "Why the decision departed from the recommendation"),
             _UPDATED_AT,
         ),
+        feeds="mart.fct_credit_decision",
+        without="mart.fct_credit_decision is empty",
     ),
     Table(
         "disputes",
@@ -218,6 +253,8 @@ TABLES: tuple[Table, ...] = (
             _money("amount", "Disputed amount", required=True),
             _UPDATED_AT,
         ),
+        feeds="dispute features of the customer's history",
+        without="dispute features are NULL",
     ),
     Table(
         "collection_actions",
@@ -235,6 +272,8 @@ TABLES: tuple[Table, ...] = (
             _money("promise_amount", "Amount promised"),
             _UPDATED_AT,
         ),
+        feeds="dunning and broken-promise features of the customer's history",
+        without="dunning and promise features are NULL",
     ),
     Table(
         "financial_statements",
@@ -258,6 +297,8 @@ TABLES: tuple[Table, ...] = (
             Field("audited", "boolean", "true where audited"),
             _UPDATED_AT,
         ),
+        feeds="mart.fct_financial_ratio and statement features",
+        without="ratios and statement features are NULL",
     ),
     Table(
         "bureau_reports",
@@ -274,6 +315,8 @@ TABLES: tuple[Table, ...] = (
             _money("recommended_limit", "Limit the bureau recommends"),
             _UPDATED_AT,
         ),
+        feeds="bureau features",
+        without="bureau features are NULL",
     ),
     Table(
         "legal_events",
@@ -290,6 +333,8 @@ TABLES: tuple[Table, ...] = (
             _money("amount", "Amount of the claim"),
             _UPDATED_AT,
         ),
+        feeds="public-notice features; an insolvency counts as default",
+        without="notice features are NULL, and default rests on payment alone",
     ),
     Table(
         "fx_rates",
@@ -302,6 +347,8 @@ TABLES: tuple[Table, ...] = (
             _money("rate", "Units of reporting currency for one unit of currency", required=True),
             _UPDATED_AT,
         ),
+        feeds="every amount in reporting currency",
+        without="documents, receipts and orders in another currency wait in quarantine",
     ),
     Table(
         "gl_balances",
@@ -316,6 +363,8 @@ TABLES: tuple[Table, ...] = (
             _money("balance", "Closing balance, debit positive", required=True),
             _UPDATED_AT,
         ),
+        feeds="mart.reconciliation: the ledger against the general ledger",
+        without="gl_status is not_available",
     ),
     Table(
         "credit_costs",
@@ -330,6 +379,8 @@ TABLES: tuple[Table, ...] = (
             _money("amount", "Cost of the month", required=True),
             _UPDATED_AT,
         ),
+        feeds="the cost measures of mart.kpi_monthly",
+        without="those measures are not available",
     ),
     Table(
         "products",
@@ -342,6 +393,8 @@ TABLES: tuple[Table, ...] = (
             _text("product_class", "Class in one classification over all systems", required=True),
             _UPDATED_AT,
         ),
+        feeds="mart.dim_product",
+        without="mart.dim_product is empty",
     ),
     Table(
         "invoice_lines",
@@ -356,6 +409,8 @@ TABLES: tuple[Table, ...] = (
             _money("amount", "Line amount, gross", required=True),
             _UPDATED_AT,
         ),
+        feeds="checked by the gate and staged; no mart reads it",
+        without="nothing in the mart changes",
     ),
     Table(
         "surveys",
@@ -370,6 +425,8 @@ TABLES: tuple[Table, ...] = (
             Field("scale_max", "integer", "Highest score of the scale", required=True),
             _UPDATED_AT,
         ),
+        feeds="checked by the gate and staged; no mart reads it",
+        without="nothing in the mart changes",
     ),
 )
 

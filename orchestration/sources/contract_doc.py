@@ -17,8 +17,13 @@ What a source gives. Made from `orchestration/sources/contract.py` by `python -m
 - A column marked *required* must be mapped wherever its table is delivered. Other columns may be left out; their value is then unknown.
 - **date** is written `YYYY-MM-DD`, **timestamp** `YYYY-MM-DD HH:MM:SS`, **decimal** `1234.56` (a point, no grouping, at most two decimals for amounts), **boolean** `true` or `false`. Other spellings are told to the mapping with `format`. A value that cannot be read lands as it is and waits in quarantine with the rule that found it.
 - Every amount stands beside its currency (ISO 4217). `fx_rates` is needed as soon as more than one currency occurs.
-- Rows are recognised again by source system and key. A row that comes back changed is a new version; a row that has gone from a table read in full is a deletion. Both are kept.
-- `updated_at` is the cursor of incremental loads, and says when the source knew what the row tells.
+- **Keys and several systems.** A row is recognised again by source system and key, so two systems may use the same numbers. The source system is the name of the source in the configuration; `key_space` lets one source deliver a table for another's numbers.
+- **Changes, repeats and deletions.** A row that comes back changed is a new version; one that comes back equal is no news. A file read before is not read again. A row that has gone from a table read in full (a database table without `cursor`, `delivery: snapshot` or `latest_snapshot`) is a deletion; with a `cursor` or `delivery: changes` no deletion is seen. A table read in full that is suddenly empty stops the night. Two rows of one delivery with the same key are a repeat, which the gate holds back.
+- **Late rows.** With `cursor`, each night reads again the last `look_back_days` before the newest `updated_at` it has. `trade-credit run --full-refresh` reads everything once more.
+- **When a row was known.** Rows of the first load count as known on the day of `updated_at`, or on their event date where that is not mapped; later rows on the night that landed them. Nothing is used before it was known.
+- **Time zones.** A timestamp with an offset is turned into the company's `time_zone`; one without is taken to be in it.
+
+How to map a new source, with every key of the configuration: [mapping_guide.md](mapping_guide.md).
 """
 
 
@@ -31,6 +36,8 @@ def _table_section(table: Table) -> str:
     lines = [
         f"## {table.name} ({table.need})",
         f"One row is {table.grain}; key: {', '.join(f'`{column}`' for column in table.key)}.",
+        "",
+        f"Feeds {table.feeds}. Where no source gives it: {table.without}.",
         "",
         "| column | type | required | meaning |",
         "|---|---|---|---|",
