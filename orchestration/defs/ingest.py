@@ -50,7 +50,13 @@ def land_raw(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.Mat
             )
         with open_warehouse(settings.warehouse_path) as connection:
             prepare_ledger_history(connection)
-            results = land(connection, settings, as_of=night.day, full_refresh=night.full_refresh)
+            results = land(
+                connection,
+                settings,
+                as_of=night.day,
+                warn=context.log.warning,
+                full_refresh=night.full_refresh,
+            )
         rows_read: dict[str, int] = defaultdict(int)
         rows_landed: dict[str, int] = defaultdict(int)
         for result in results:

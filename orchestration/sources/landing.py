@@ -17,7 +17,13 @@ from orchestration.sources.contract import CONTRACT, TABLES
 from orchestration.sources.errors import SourceError
 from orchestration.sources.mapping import check_columns
 from orchestration.sources.planning import Plan, plan_all
-from orchestration.sources.records import LandingResult, create_tables, record_landing, record_providers
+from orchestration.sources.records import (
+    LandingResult,
+    create_tables,
+    record_columns,
+    record_landing,
+    record_providers,
+)
 from orchestration.sources.transport import transport
 from orchestration.sources.versions import append_versions, rebuild_landed
 
@@ -31,6 +37,7 @@ def land(
     *,
     as_of: date,
     progress: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] | None = None,
     full_refresh: bool = False,
 ) -> list[LandingResult]:
     """Read every source and append what is new to `raw`; rebuild `staging.landed_<table>` as of `as_of`.
@@ -46,6 +53,8 @@ def land(
         The night; stamps `_loaded_at`.
     progress
         Called with one line of text per table.
+    warn
+        Called with one line of text for each column a source shows for the first time after its table landed.
     full_refresh
         Read everything again, and accept tables that have become empty.
 
@@ -57,6 +66,7 @@ def land(
         A source did not answer; the same call may succeed later.
     """
     say = progress or (lambda _: None)
+    notice = warn or say
     with _connection(warehouse) as connection:
         create_tables(connection)
         empty = {table.name for table in TABLES if _is_empty(connection, table.name)}
@@ -78,6 +88,8 @@ def land(
                 results.extend(landed)
                 read, new = sum(item.rows_read for item in landed), sum(item.rows_landed for item in landed)
                 say(f"{plan.where}: {read:,} rows read, {new:,} new or changed")
+                for column in record_columns(connection, plan, as_of):
+                    notice(_about_new_column(plan, column))
             record_providers(connection, settings)
             repeated = {plan.table.name for plan in plans if plan.rounds > 1}
             for table in TABLES:
@@ -88,6 +100,15 @@ def land(
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return results
+
+
+def _about_new_column(plan: Plan, column: str) -> str:
+    if any(column in feed.columns for feed in plan.feeds):
+        return f"{plan.where}: new column {column!r}, read by the mapping"
+    return (
+        f"{plan.where}: new column {column!r} is not read: no field of {plan.table.name} is mapped to it; "
+        "map it under `fields`, or leave it"
+    )
 
 
 def _is_empty(connection: duckdb.DuckDBPyConnection, table_name: str) -> bool:

@@ -66,6 +66,8 @@ class Plan:
     status: str = "landed"
     cursor_value: str | None = None
     file_names: list[str] = field(default_factory=list)
+    # Every column the source showed, mapped or not; empty where nothing was opened.
+    found_columns: tuple[str, ...] = ()
     read_files: list[files.SourceFile] = field(default_factory=list)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -133,6 +135,7 @@ def _plan_database(
     _, label = database.relation_of(table_name, table)
     check_columns(f"source {source.name}, table {label}", table, plan.table, found)
     plan.file_names = [label]
+    plan.found_columns = found
     high_water = None
     if table.cursor is not None:
         if table.cursor not in found:
@@ -225,11 +228,12 @@ def _plan_files(
             check_columns(at, feed, plan.table, file.columns)
             chosen.append(file)
         if chosen:
-            columns = list(dict.fromkeys(name for file in chosen for name in file.columns))
-            columns = needed_columns(feed, columns, plan.table)
+            shown = list(dict.fromkeys(name for file in chosen for name in file.columns))
+            columns = needed_columns(feed, shown, plan.table)
             stream = _file_stream(where, chosen, columns)
             plan.feeds.append(Feed(next(numbers), feed.name, feed, columns, stream))
             plan.read_files.extend(chosen)
+            plan.found_columns = tuple(dict.fromkeys([*plan.found_columns, *shown]))
 
 
 def _file_stream(
@@ -270,6 +274,7 @@ def _plan_rest(
     where = f"source {source.name}, {table_name}"
     answer = files.inspect_file(where, FileFeed(files=(str(target),), format="jsonl"), target, label, "")
     check_columns(where, table, plan.table, answer.columns)
+    plan.found_columns = answer.columns
     columns = needed_columns(table, answer.columns, plan.table)
     plan.feeds = [Feed(number, None, table, columns, _file_stream(where, [answer], columns))]
 

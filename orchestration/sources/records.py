@@ -62,6 +62,10 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "(table_name varchar, as_of_date date, latest_rowid bigint)"
     )
     connection.execute(
+        "create table if not exists ops.source_column (source_system varchar, table_name varchar, "
+        "column_name varchar, first_seen_on date, is_read boolean)"
+    )
+    connection.execute(
         "create table if not exists ops.source_total (as_of_date date, source_system varchar, "
         "table_name varchar, source_file varchar, currency varchar, row_count bigint, amount decimal(38, 6), "
         "unreadable_count bigint)"
@@ -221,6 +225,35 @@ def record_landing(
         )
     _record_files(connection, plan, {result.source_file: result.rows_read for result in results}, as_of)
     return results
+
+
+def record_columns(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: date) -> list[str]:
+    """Remember the columns the source shows; returns those that appeared since its table first landed.
+
+    `is_read` says whether the mapping reads the column. Columns are remembered for good: one that vanishes
+    and returns is not new.
+    """
+    identity = [plan.source_system, plan.table.name]
+    known = {
+        row[0]
+        for row in connection.execute(
+            "select column_name from ops.source_column where source_system = ? and table_name = ?", identity
+        ).fetchall()
+    }
+    read = {name for feed in plan.feeds for name in feed.columns}
+    new = [name for name in plan.found_columns if name not in known]
+    for name in new:
+        connection.execute(
+            "insert into ops.source_column values (?, ?, ?, ?, ?)", [*identity, name, as_of, name in read]
+        )
+    for name in plan.found_columns:
+        if name in known:
+            connection.execute(
+                "update ops.source_column set is_read = ? where source_system = ? and table_name = ? "
+                "and column_name = ? and is_read <> ?",
+                [name in read, *identity, name, name in read],
+            )
+    return new if known else []
 
 
 def _rows_of_file(connection: duckdb.DuckDBPyConnection, plan: Plan, name: str) -> int:

@@ -257,6 +257,32 @@ def test_missing_mapped_column_names_the_columns_found(erp: Company) -> None:
     assert "did you mean 'limt'?" in str(caught.value)
 
 
+def test_new_column_is_told_and_remembered_and_no_row_counts_as_changed(erp: Company) -> None:
+    said: list[str] = []
+
+    def night(day: date) -> list[Any]:
+        assert erp.settings is not None
+        said.clear()
+        return landing.land(erp.settings.warehouse_path, erp.settings, as_of=day, progress=said.append)
+
+    night(NIGHT)
+    assert not [line for line in said if "new column" in line]
+    erp.sql("ALTER TABLE limits ADD COLUMN insurer TEXT DEFAULT 'Acme'")
+    erp.sql("ALTER TABLE customers ADD COLUMN region TEXT")
+    assert by_table(night(NEXT))["credit_limits"] == (2, 0, 0)
+    assert [line for line in said if "new column" in line] == [
+        "erp.customers: new column 'region', read by the mapping",
+        "erp.credit_limits: new column 'insurer' is not read: no field of credit_limits is mapped to it; "
+        "map it under `fields`, or leave it",
+    ]
+    assert erp.ask(
+        "select table_name, column_name, is_read from ops.source_column "
+        "where first_seen_on = date '2026-10-31' order by 1"
+    ) == [("credit_limits", "insurer", False), ("customers", "region", True)]
+    night(date(2026, 11, 1))
+    assert not [line for line in said if "new column" in line]
+
+
 def test_locked_database_is_worth_another_try(erp: Company) -> None:
     with closing(sqlite3.connect(erp.folder / "erp.db")) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
