@@ -24,7 +24,7 @@ class DbtError(Exception):
 
 @dataclass(frozen=True)
 class NodeOutcome:
-    """How one model, seed or test ended."""
+    """How one model, seed or test ended; a test's `compiled_sql` selects the rows it failed on."""
 
     unique_id: str
     name: str
@@ -33,6 +33,7 @@ class NodeOutcome:
     seconds: float
     failures: int
     message: str
+    compiled_sql: str = ""
 
     @property
     def ok(self) -> bool:
@@ -92,6 +93,7 @@ def build(
             seconds=round(outcome.execution_time, 3),
             failures=outcome.failures or 0,
             message=outcome.message or "",
+            compiled_sql=getattr(outcome.node, "compiled_code", None) or "",
         )
         for outcome in result.results
     ]

@@ -71,7 +71,7 @@ def dbt_stage(name: str, *, select: str, manifest: Path) -> dg.AssetsDefinition:
             yield from _results(context, outcomes, settings.warehouse_path)
             failed = [outcome for outcome in outcomes if not outcome.ok and outcome.status != "skipped"]
             if failed:
-                raise NightError(_failure_text(name, failed))
+                raise NightError(_failure_text(name, failed, settings.warehouse_path))
 
     return stage
 
@@ -110,13 +110,25 @@ def _results(
             )
 
 
-def _failure_text(stage: str, failed: list[NodeOutcome]) -> str:
-    lines = [
-        f"  {outcome.resource_type} {outcome.name}: {outcome.message.strip() or outcome.status}"
-        for outcome in failed
-    ]
+def _failure_text(stage: str, failed: list[NodeOutcome], warehouse: Path) -> str:
+    lines = []
+    for outcome in failed:
+        lines.append(f"  {outcome.resource_type} {outcome.name}: {outcome.message.strip() or outcome.status}")
+        if outcome.status == "fail":
+            lines += [f"    {row}" for row in _first_failing_rows(outcome.compiled_sql, warehouse)]
     return (
         f"{len(failed)} node(s) of the dbt stage {stage} failed, so nothing after it was built:\n"
         + "\n".join(lines)
         + "\nThe compiled SQL of each lies under dbt/compiled in the state folder."
     )
+
+
+def _first_failing_rows(query: str, warehouse: Path) -> list[str]:
+    """The first rows a failed test selects, each as `column value` pairs."""
+    with open_warehouse(warehouse, read_only=True) as connection:
+        found = connection.execute(f"select * from ({query}) limit 3")
+        names = [column[0] for column in found.description]
+        return [
+            ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True))
+            for row in found.fetchall()
+        ]

@@ -91,19 +91,25 @@ def test_reader_keeps_its_night_while_the_next_is_published(published_company: C
     assert published_company.published("select max(as_of_date) from mart.customer_score") == [(NEXT,)]
 
 
-def test_earlier_as_of_treats_later_payments_as_unknown(company: Company) -> None:
+def test_earlier_as_of_knows_nothing_later_and_leaves_the_later_night_as_it_was(
+    published_company: Company,
+) -> None:
+    later_night = published_company.snapshot()
     earlier = AS_OF - timedelta(days=60)
-    outcome = company.run_here(as_of=earlier)
+    outcome = published_company.run_here(as_of=earlier)
     assert outcome.exit_code == 0, outcome.output
-    late = company.published(
+    late = published_company.published(
         "select count(*) from mart.fct_ledger_entry "
         f"where effective_date > date '{earlier}' or known_at > date '{earlier}'"
     )
     assert late == [(0,)]
-    [(paid_later,)] = company.published(
+    [(paid_later,)] = published_company.published(
         "select count(*) from mart.fct_invoice where open_amount > 0 and days_past_due > 0"
     )
     assert paid_later > 0
+    outcome = published_company.run_here()
+    assert outcome.exit_code == 0, outcome.output
+    assert published_company.snapshot() == later_night
 
 
 def test_status_and_doctor_tell_what_is_published(published_company: Company) -> None:

@@ -7,8 +7,12 @@ with file_total as (
             max(total.as_of_date) over (
                 partition by total.source_system, total.table_name, total.source_file
             ) as latest_load
-        from {{ source('ops', 'source_total') }} as total
-        where total.as_of_date <= {{ as_of_date() }}
+        from (
+            select *, min(as_of_date) over (partition by source_system, table_name) as first_load
+            from {{ source('ops', 'source_total') }}
+        ) as total
+        -- The first load counts as known all along, so an earlier day is compared with its totals too.
+        where total.as_of_date <= greatest(first_load, {{ as_of_date() }})
     ) as loaded
     where as_of_date = latest_load
 ),
