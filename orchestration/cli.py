@@ -1,4 +1,4 @@
-"""The `trade-credit` command: run a night, show where things stand, look for trouble, open the interface.
+"""The `trade-credit` command: run a night, show where things stand, look for trouble, document, open the interface.
 
 Exit codes: 0 done (for `run`: published), 1 a gate or step failed and nothing published changed,
 2 wrong usage or configuration.
@@ -123,6 +123,35 @@ def doctor(config: Path | None) -> None:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.subject}: {finding.text}")
     if not all(finding.ok for finding in findings):
         sys.exit(FAILED)
+
+
+@main.command()
+@_config_option
+def docs(config: Path | None) -> None:
+    """Write the documentation of every table and column of the last published night as one HTML page."""
+    settings = _settings(config)
+    from orchestration.dbt_runner import DbtError, generate_docs
+    from orchestration.night import Night
+    from orchestration.warehouse import (
+        WarehouseError,
+        current_publication,
+        hold_night_lock,
+        release_night_lock,
+    )
+
+    try:
+        publication = current_publication(settings.publication_dir)
+        if publication is None:
+            _fail("Nothing is published yet, so there is nothing to document. Run `trade-credit run` first.")
+        hold_night_lock(settings.home)
+        try:
+            night = Night(as_of=publication.as_of, config_file=str(config) if config else "")
+            page = generate_docs(settings.home, settings.warehouse_path, variables=night.dbt_variables())
+        finally:
+            release_night_lock(settings.home)
+    except (WarehouseError, DbtError) as error:
+        _fail(str(error))
+    click.echo(page)
 
 
 @main.command()

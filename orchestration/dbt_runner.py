@@ -101,6 +101,21 @@ def build(
     ]
 
 
+def generate_docs(home: Path, warehouse: Path, *, variables: Mapping[str, Any]) -> Path:
+    """Write dbt's documentation with the columns as they stand in the warehouse; returns the one page it lies in.
+
+    Raises DbtError where dbt cannot run.
+    """
+    prepared_manifest(home)
+    _invoke(
+        home,
+        ["docs", "generate", "--static", "--vars", json.dumps(dict(variables), sort_keys=True)],
+        warehouse=warehouse,
+        manifest=_load_manifest(home),
+    )
+    return dbt_target_dir(home) / "static_index.html"
+
+
 def _invoke(
     home: Path,
     arguments: list[str],

@@ -48,28 +48,21 @@
         'current_amount', 'overdue_1_30_amount', 'overdue_31_60_amount', 'overdue_61_90_amount', 'overdue_91_plus_amount',
         'unapplied_cash_amount', 'credit_amount'
     ] %}
-    with by_currency as (
+    -- Each entity's balance is converted by itself, as the key figures do, so that both add up to the same cent.
+    with converted as (
         select
-            as_of_date,
-            customer_code,
-            currency,
+            balance.as_of_date,
+            balance.customer_code,
+            balance.currency,
             {%- for part in parts %}
-            cast(sum({{ part }}) as decimal(18, 2)) as {{ part }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        from {{ receivable_balance }}
-        group by as_of_date, customer_code, currency
-    ),
-
-    converted as (
-        select
-            by_currency.*,
-            {%- for part in parts %}
-            {{ in_reporting_currency('by_currency.' ~ part, 'by_currency.currency', 'fx_rate.rate') }}
+            cast(sum(balance.{{ part }}) as decimal(18, 2)) as {{ part }},
+            cast(sum({{ in_reporting_currency('balance.' ~ part, 'balance.currency', 'fx_rate.rate') }}) as decimal(18, 2))
                 as {{ part }}_reporting{{ ',' if not loop.last }}
             {%- endfor %}
-        from by_currency
+        from {{ receivable_balance }} as balance
         left join {{ ref('fx_rate') }} as fx_rate
-            on by_currency.currency = fx_rate.currency and by_currency.as_of_date = fx_rate.rate_date
+            on balance.currency = fx_rate.currency and balance.as_of_date = fx_rate.rate_date
+        group by balance.as_of_date, balance.customer_code, balance.currency
     )
 
     select

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from orchestration.warehouse import current_publication, switch_publication
-from tests.pipeline.conftest import AS_OF, Company, command, write_company
+from tests.pipeline.conftest import AS_OF, Company, command, invoke, write_company
 
 NEXT = AS_OF + timedelta(days=1)
 
@@ -130,6 +130,18 @@ def test_status_and_doctor_tell_what_is_published(published_company: Company) ->
     doctor = command(published_company.home, "doctor", *config)
     assert doctor.returncode == 1
     assert "FAIL  Source erp" in doctor.stdout
+
+
+def test_documentation_describes_every_published_table(published_company: Company) -> None:
+    config = ["--config", str(published_company.config_path)]
+    outcome = invoke(published_company.home, "docs", *config)
+    assert outcome.exit_code == 0, outcome.output
+    page = Path(outcome.output.strip().splitlines()[-1]).read_text(encoding="utf-8")
+    missing = {table for table in published_company.snapshot() if f"model.trade_credit.{Path(table).stem}" not in page}
+    assert not missing
+    nothing_yet = invoke(published_company.folder / "elsewhere", "docs", *config)
+    assert nothing_yet.exit_code == 1
+    assert "trade-credit run" in nothing_yet.output
 
 
 def test_pointer_always_leads_to_a_whole_publication(published_company: Company) -> None:

@@ -26,8 +26,13 @@ closing as (
         balance.legal_entity,
         balance.currency,
         sum(balance.balance_amount) as balance_amount,
-        sum({{ in_reporting_currency('balance.balance_amount', 'balance.currency', 'fx_rate.rate') }})
-            as balance_amount_reporting
+        {% for part in [
+            'current', 'overdue_1_30', 'overdue_31_60', 'overdue_61_90', 'overdue_91_plus', 'unapplied_cash', 'credit'
+        ] -%}
+        {{ '+ ' if not loop.first }}sum({{ in_reporting_currency(
+            'balance.' ~ part ~ '_amount', 'balance.currency', 'fx_rate.rate'
+        ) }})
+        {%- endfor %} as balance_amount_reporting
     from month
     inner join {{ ref('receivable_balance') }} as balance on month.measured_on = balance.as_of_date
     left join {{ ref('fx_rate') }} as fx_rate
