@@ -137,7 +137,11 @@ def test_documentation_describes_every_published_table(published_company: Compan
     outcome = invoke(published_company.home, "docs", *config)
     assert outcome.exit_code == 0, outcome.output
     page = Path(outcome.output.strip().splitlines()[-1]).read_text(encoding="utf-8")
-    missing = {table for table in published_company.snapshot() if f"model.trade_credit.{Path(table).stem}" not in page}
+    missing = {
+        table
+        for table in published_company.snapshot()
+        if f"model.trade_credit.{Path(table).stem}" not in page
+    }
     assert not missing
     nothing_yet = invoke(published_company.folder / "elsewhere", "docs", *config)
     assert nothing_yet.exit_code == 1
