@@ -41,7 +41,7 @@ select
     ratio.published_at,
     ratio.known_at,
     ratio.currency,
-    coalesce(ratio.audited, false) as is_audited,
+    ratio.audited as is_audited,
     ratio.recency = 1 as is_latest,
     {{ in_reporting_currency('ratio.revenue', 'ratio.currency', 'fx_rate.rate') }} as revenue_reporting,
     {{ in_reporting_currency('ratio.total_assets', 'ratio.currency', 'fx_rate.rate') }} as total_assets_reporting,
