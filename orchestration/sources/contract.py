@@ -174,7 +174,7 @@ TABLES: tuple[Table, ...] = (
         feeds="open amounts, ageing and days to pay of each document, discounts and write-offs",
         without=(
             "receipts of payments stay unapplied cash: they lower a customer's balance, but every document "
-            "stays open and grows overdue"
+            "stays open and grows overdue; write-offs and the bad-debt rate are NULL"
         ),
     ),
     Table(
@@ -215,8 +215,11 @@ TABLES: tuple[Table, ...] = (
             _text("reason", "Why"),
             _UPDATED_AT,
         ),
-        feeds="mart.fct_credit_limit, and limit, insured part and utilisation in mart.fct_exposure",
-        without="utilisation_status is not_available, limit and insured part are NULL",
+        feeds=(
+            "mart.fct_credit_limit, limit, insured part and utilisation in mart.fct_exposure, and coverage in "
+            "mart.kpi_monthly"
+        ),
+        without="utilisation_status and coverage_status are not_available, limit and insured part are NULL",
     ),
     Table(
         "credit_requests",
@@ -234,8 +237,8 @@ TABLES: tuple[Table, ...] = (
             _text("override_reason", "Why the decision departed from the recommendation"),
             _UPDATED_AT,
         ),
-        feeds="mart.fct_credit_decision",
-        without="mart.fct_credit_decision is empty",
+        feeds="mart.fct_credit_decision, and the approval measures of mart.kpi_monthly",
+        without="mart.fct_credit_decision is empty, approval_status is not_available",
     ),
     Table(
         "disputes",
@@ -253,8 +256,8 @@ TABLES: tuple[Table, ...] = (
             _money("amount", "Disputed amount", required=True),
             _UPDATED_AT,
         ),
-        feeds="dispute features of the customer's history",
-        without="dispute features are NULL",
+        feeds="mart.fct_dispute, disputed_amount in mart.fct_invoice, and dispute features of the customer's history",
+        without="mart.fct_dispute is empty, disputed_amount and dispute features are NULL",
     ),
     Table(
         "collection_actions",
@@ -294,7 +297,7 @@ TABLES: tuple[Table, ...] = (
             _money("revenue", "Revenue of the period"),
             _money("ebit", "Earnings before interest and tax"),
             _money("net_income", "Net income"),
-            Field("audited", "boolean", "true where audited"),
+            Field("audited", "boolean", "true where audited, false where not; empty where unknown"),
             _UPDATED_AT,
         ),
         feeds="mart.fct_financial_ratio and statement features",

@@ -7,7 +7,11 @@ with availability as (
         {{ is_available('disputes') }} as has_disputes,
         {{ is_available('collection_actions') }} as has_actions,
         {{ is_available('payments') }} as has_payments,
-        {{ is_available('payment_applications') }} as has_applications
+        {{ is_available('payment_applications') }} as has_applications,
+        -- A document is seen to be settled by what is applied to it, or by its clearing date.
+        {{ is_available('payment_applications') }}
+        or exists (select 1 from {{ ref('document') }} as document where document.source_table = 'cleared_date')
+            as has_settlements
 
 ),
 
@@ -213,7 +217,7 @@ measured as (
         ~ ' then cast(coalesce(paid_discounted_6m_amount, 0) as double) / nullif(paid_6m_amount, 0) end'),
     ('concentration_share', 'cast(open_amount as double) / nullif(portfolio_open_amount, 0)'),
     ('tenure_months', 'tenure_months'),
-    ('paid_invoice_count_12m', 'coalesce(settled_12m_count, 0)'),
+    ('paid_invoice_count_12m', 'case when has_settlements then coalesce(settled_12m_count, 0) end'),
     ('unapplied_cash_share',
         'case when has_payments then cast(unapplied_cash_amount as double) / nullif(open_amount, 0) end'),
     ('credit_memo_share_12m', 'cast(coalesce(credit_memo_12m_amount, 0) as double) / nullif(sales_12m_amount, 0)'),

@@ -29,8 +29,9 @@ state as (
     select
         document.*,
         final_balance.balance as open_amount,
-        coalesce(net_write_off.amount, 0) as write_off_amount,
-        coalesce(net_write_off.recovered_amount, 0) as recovered_amount,
+        case when {{ is_available('payment_applications') }} then coalesce(net_write_off.amount, 0) end as write_off_amount,
+        case when {{ is_available('payment_applications') }} then coalesce(net_write_off.recovered_amount, 0) end
+            as recovered_amount,
         coalesce(net_write_off.is_written_off, false) as is_written_off,
         case
             when {{ is_available('disputes') }} then least(coalesce(disputed.amount, 0), greatest(final_balance.balance, 0))

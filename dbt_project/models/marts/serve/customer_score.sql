@@ -78,10 +78,13 @@ joined as (
         coalesce(
             latest.score_status in ('scored', 'in_default') and latest.expires_on >= {{ as_of_date() }}, false
         ) as has_valid_score,
-        coalesce(
-            exposure.credit_limit_reporting is not null
-            and coalesce(exposure.limit_valid_to, cast('9999-12-31' as date)) >= {{ as_of_date() }}, false
-        ) as has_valid_limit,
+        case
+            when exposure.utilisation_status = 'not_available' then null
+            else coalesce(
+                exposure.credit_limit_reporting is not null
+                and coalesce(exposure.limit_valid_to, cast('9999-12-31' as date)) >= {{ as_of_date() }}, false
+            )
+        end as has_valid_limit,
         previous.as_of_date as previous_scored_on,
         previous.pd as previous_pd,
         previous.points as previous_points,

@@ -139,6 +139,8 @@ covered as (
     left join limit_at
         on receivable.measured_on = limit_at.measured_on and receivable.customer_code = limit_at.customer_code
     where receivable.measured_on >= (select min(as_of_date) from {{ source('ml', 'customer_score') }})
+        -- Whether a customer has a limit is not known where no source gives limits.
+        and {{ is_available('credit_limits') }}
 ),
 
 coverage as (
@@ -158,6 +160,7 @@ coverage as (
 figure as (
     select
         cell.*,
+        {{ is_available('payment_applications') }} as has_applications,
         cell.open_amount - cell.current_amount as overdue_amount,
         lag(cell.open_amount) over (
             partition by cell.legal_entity, cell.segment, cell.currency_view order by cell.month_start_date
@@ -230,8 +233,8 @@ select
     cast(customer_with_open_amount_count as bigint) as customer_with_open_amount_count,
     sales_amount,
     sales_12m_amount,
-    net_write_off_amount,
-    net_write_off_12m_amount,
+    cast(case when has_applications then net_write_off_amount end as decimal(18, 2)) as net_write_off_amount,
+    cast(case when has_applications then net_write_off_12m_amount end as decimal(18, 2)) as net_write_off_12m_amount,
     cast(cast(open_amount as double) * days_per_amount as double) as dso_days,
     cast(cast(current_amount as double) * days_per_amount as double) as best_possible_dso_days,
     cast(cast(overdue_amount as double) * days_per_amount as double) as average_days_delinquent,
@@ -249,8 +252,10 @@ select
     cast(cast(overdue_91_plus_amount as double) / nullif(cast(open_amount as double), 0) as double)
         as overdue_91_plus_share,
     cast(
-        case when sales_12m_amount > 0 then cast(net_write_off_12m_amount as double) / cast(sales_12m_amount as double) end
-        as double
+        case
+            when has_applications and sales_12m_amount > 0
+                then cast(net_write_off_12m_amount as double) / cast(sales_12m_amount as double)
+        end as double
     ) as bad_debt_rate,
     cast(credit_cost_12m as decimal(18, 2)) as credit_cost_12m_amount,
     cast(

@@ -26,7 +26,7 @@ with facts as (
             then features.days_beyond_terms_change / features.days_beyond_terms_spread_12m end
             as days_beyond_terms_own_deviation,
         case when features.days_beyond_terms_change >= 0 then features.order_surge_ratio
-            when features.days_beyond_terms_change < 0 then 0 end as order_surge_while_not_faster,
+            when features.days_beyond_terms_change < 0 and features.order_surge_ratio is not null then 0 end as order_surge_while_not_faster,
         cast(features.legal_notice_count_90d as double) as legal_notice_count_90d,
         exposure.utilisation as utilisation_share,
         prior.receivables_utilisation_share as prior_utilisation_share,
