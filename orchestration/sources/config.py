@@ -156,6 +156,8 @@ class Mapped(Section):
     """What every described table or feed has: the mapping of its columns to the contract's fields."""
 
     fields: dict[str, FieldMapping] | None = None
+    # Source columns left out on purpose: neither told as new nor kept.
+    ignore: tuple[str, ...] = ()
 
     def mapping_for(self, name: str) -> FieldMapping | None:
         """The mapping of contract field `name`; by the same name where `fields` is omitted."""

@@ -448,3 +448,7 @@ SYSTEM_COLUMNS: tuple[tuple[str, str], ...] = (
     ("_source_file", "VARCHAR"),
     ("_source_row", "BIGINT"),
 )
+
+# Last column of raw, and of raw only: a JSON object with the row's values of new source columns that no field is
+# mapped to, NULL where there are none. It is no part of the row's content: a change in it alone is no change.
+EXTRA_COLUMN = "_extra"

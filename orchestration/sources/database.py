@@ -95,6 +95,33 @@ def columns_of(source: DatabaseSource, table_name: str, table: DatabaseTable) ->
     return tuple(_read(source, where, name, query).schema.names)
 
 
+def keepable(
+    source: DatabaseSource, table_name: str, table: DatabaseTable, columns: Sequence[str]
+) -> tuple[str, ...]:
+    """Those of `columns` that can be read as text without risk to the night, though nobody asked for them.
+
+    Binary columns and names that occur twice are left out; so are all of an Oracle database, whose cast to text
+    fails on values longer than 4000 characters.
+    """
+    if not columns or _scheme(source) == "oracle":
+        return ()
+    once = [column for column in columns if list(columns).count(column) == 1]
+    if _scheme(source) == "sqlite" or not once:
+        return tuple(once)
+    import pyarrow as pa
+
+    relation, name = relation_of(table_name, table)
+    selected = ", ".join(_quoted(source, column) for column in once)
+    query = f"SELECT {selected} FROM {relation} source_rows WHERE 1 = 0"
+    schema = _read(source, f"source {source.name}, table {name}", name, query).schema
+    binary = (pa.types.is_binary, pa.types.is_large_binary)
+    return tuple(
+        column
+        for column, kind in zip(once, schema.types, strict=True)
+        if not any(test(kind) for test in binary)
+    )
+
+
 def read_batches(
     source: DatabaseSource,
     table_name: str,
@@ -102,19 +129,27 @@ def read_batches(
     columns: Sequence[str],
     *,
     since: str | None = None,
+    kept: Sequence[str] = (),
 ) -> Iterator[pa.RecordBatch]:
     """Batches of text columns c0, c1, … for `columns`; an empty text stands for NULL.
 
-    `since` keeps the rows whose cursor is at or after it, and those without a cursor value.
+    `since` keeps the rows whose cursor is at or after it, and those without a cursor value. Of the columns
+    `kept` though unmapped, binary values stay behind.
     """
     relation, name = relation_of(table_name, table)
     where = f"source {source.name}, table {name}"
     text = _TEXT_TYPE.get(_scheme(source), "TEXT")
-    # ConnectorX cannot type a SQLite column that opens with NULL, hence the empty text.
-    selected = ", ".join(
-        f"COALESCE(CAST({_quoted(source, column)} AS {text}), '') AS c{number}"
-        for number, column in enumerate(columns)
-    )
+
+    def as_text(column: str) -> str:
+        name = _quoted(source, column)
+        value = f"CAST({name} AS {text})"
+        if column in kept and _scheme(source) == "sqlite":
+            # SQLite types values, not columns.
+            value = f"CASE WHEN typeof({name}) <> 'blob' THEN {value} END"
+        # ConnectorX cannot type a SQLite column that opens with NULL, hence the empty text.
+        return f"COALESCE({value}, '')"
+
+    selected = ", ".join(f"{as_text(column)} AS c{number}" for number, column in enumerate(columns))
     query = f"SELECT {selected} FROM {relation} source_rows"
     if since is not None and table.cursor is not None:
         cursor = _quoted(source, table.cursor)

@@ -103,11 +103,12 @@ def land(
 
 
 def _about_new_column(plan: Plan, column: str) -> str:
-    if any(column in feed.columns for feed in plan.feeds):
+    if column in plan.mapped_columns:
         return f"{plan.where}: new column {column!r}, read by the mapping"
+    kept = "its values are kept in raw" if any(column in feed.kept for feed in plan.feeds) else "not kept"
     return (
-        f"{plan.where}: new column {column!r} is not read: no field of {plan.table.name} is mapped to it; "
-        "map it under `fields`, or leave it"
+        f"{plan.where}: new column {column!r} is not read: no field of {plan.table.name} is mapped to it "
+        f"({kept}); map it under `fields`, or name it under `ignore`"
     )
 
 

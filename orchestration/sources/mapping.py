@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestration.sources.config import FieldMapping, Mapped, Repair
-from orchestration.sources.contract import Field, Table
+from orchestration.sources.contract import EXTRA_COLUMN, Field, Table
 from orchestration.sources.errors import SourceError, closest
 
 # Columns every landed feed carries beside its own.
 LINE_COLUMNS = ("_seq", "_source_file", "_source_row")
+# Its name while a row is mapped, which no source column is likely to bear.
+_EXTRA = '"~extra"'
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class MappingQuery:
-    """`sql` selects one row per source row: every contract column as text, LINE_COLUMNS, audit columns."""
+    """`sql` selects one row per source row: every contract column as text, LINE_COLUMNS, EXTRA_COLUMN and audits."""
 
     sql: str
     audits: tuple[Audit, ...]
@@ -70,14 +74,33 @@ def check_columns(where: str, mapped: Mapped, table: Table, columns: Sequence[st
             )
 
 
+def unmapped_columns(mapped: Mapped, columns: Sequence[str], table: Table) -> list[str]:
+    """The source columns that no contract field is mapped to, directly or by name in an SQL expression."""
+    mappings = [mapping for name in table.field_names if (mapping := mapped.mapping_for(name)) is not None]
+    named = {mapping.column for mapping in mappings}
+    named |= {repair.when_equal_to for mapping in mappings for repair in mapping.repair}
+    sql = " ".join(text for mapping in mappings for text in (mapping.sql, mapping.default_sql) if text)
+    in_quotes = {name.replace('""', '"').casefold() for name in re.findall(r'"((?:[^"]|"")*)"', sql)}
+    bare = set(re.findall(r"\w+", re.sub(r"\"[^\"]*\"|'[^']*'", " ", sql).casefold()))
+
+    def is_mapped(column: str) -> bool:
+        return column in named or column.casefold() in in_quotes | bare
+
+    return [column for column in columns if not is_mapped(column)]
+
+
 def needed_columns(
-    mapped: Mapped, columns: Sequence[str], table: Table, only: Sequence[str] = ()
+    mapped: Mapped,
+    columns: Sequence[str],
+    table: Table,
+    only: Sequence[str] = (),
+    kept: Sequence[str] = (),
 ) -> list[str]:
     """The source columns worth reading: all of them where an SQL expression may name any.
 
-    `only` narrows to the columns that some contract fields need.
+    `only` narrows to the columns that some contract fields need; `kept` are read though no field needs them.
     """
-    names: set[str] = set()
+    names = set(kept)
     for name in only or table.field_names:
         mapping = mapped.mapping_for(name)
         if mapping is None:
@@ -97,6 +120,7 @@ def mapping_query(
     time_zone: str,
     lookups: Callable[[str], str],
     only: Sequence[str] = (),
+    kept: Sequence[str] = (),
 ) -> MappingQuery:
     """The query that maps `relation` (columns c0, c1, … named `columns` in the source) to `table`.
 
@@ -108,11 +132,13 @@ def mapping_query(
         Gives the relation of the mapped feed of that name.
     only
         Contract fields to map; empty for all. Fields without a mapping come out as NULL.
+    kept
+        Columns whose values go into EXTRA_COLUMN.
     """
     fields = [field for field in table.fields if not only or field.name in only]
     chains = [_Chain(field, mapped.mapping_for(field.name), columns, time_zone) for field in fields]
     audits: list[Audit] = []
-    layers = [_source_layer(relation, columns)]
+    layers = [_source_layer(relation, columns, kept)]
 
     for depth in range(max(len(chain.steps) for chain in chains)):
         added = [
@@ -144,9 +170,9 @@ def mapping_query(
         layers.append(f"select *, {', '.join(added)} from layer_{len(layers) - 1}")
 
     results = [f"{quoted(chain.result)} as {quoted(chain.field.name)}" for chain in chains]
-    kept = sorted({quoted(name) for audit in audits for name in (audit.before, audit.after)})
+    audited = sorted({quoted(name) for audit in audits for name in (audit.before, audit.after)})
     with_clause = ", ".join(f"layer_{n} as ({layer})" for n, layer in enumerate(layers))
-    selected = ", ".join([*results, *LINE_COLUMNS, *kept])
+    selected = ", ".join([*results, *LINE_COLUMNS, f"{_EXTRA} as {EXTRA_COLUMN}", *audited])
     sql = f"with {with_clause} select {selected} from layer_{len(layers) - 1}"
     return MappingQuery(sql, tuple(audits))
 
@@ -223,14 +249,28 @@ class _Chain:
         ]
 
 
-def _source_layer(relation: str, columns: Sequence[str]) -> str:
+def _source_layer(relation: str, columns: Sequence[str], kept: Sequence[str]) -> str:
     seen: set[str] = set()
     selected = []
     for position, name in enumerate(columns):
         if name.casefold() not in seen and name.casefold() not in LINE_COLUMNS:
             seen.add(name.casefold())
             selected.append(f"c{position} as {quoted(name)}")
-    return f"select {', '.join([*selected, *LINE_COLUMNS])} from {relation}"
+    extra = f"{_extra_sql(columns, kept)} as {_EXTRA}"
+    return f"select {', '.join([*selected, *LINE_COLUMNS, extra])} from {relation}"
+
+
+def _extra_sql(columns: Sequence[str], kept: Sequence[str]) -> str:
+    """A JSON object of those of the `kept` columns that have a value, in the source's order; NULL without any."""
+    members = [
+        f"case when trim(c{position}) <> '' "
+        f"then {literal(json.dumps(name, ensure_ascii=False) + ':')} || cast(to_json(c{position}) as varchar) end"
+        for position, name in enumerate(columns)
+        if name in kept and name not in columns[:position]
+    ]
+    if not members:
+        return "cast(null as varchar)"
+    return f"nullif('{{' || concat_ws(',', {', '.join(members)}) || '}}', '{{}}')"
 
 
 def _lookup_layer(

@@ -22,7 +22,7 @@ from orchestration.sources.config import (
 )
 from orchestration.sources.contract import CONTRACT, Table
 from orchestration.sources.errors import SourceError
-from orchestration.sources.mapping import check_columns, needed_columns
+from orchestration.sources.mapping import check_columns, needed_columns, unmapped_columns
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,6 +43,8 @@ class Feed:
     columns: Sequence[str]
     batches: Callable[[], Iterator[pa.RecordBatch]]
     only: tuple[str, ...] = ()
+    # Those of `columns` that no field is mapped to, read only to be kept.
+    kept: tuple[str, ...] = ()
 
     @property
     def landing_name(self) -> str:
@@ -77,6 +79,11 @@ class Plan:
     def all_feeds(self) -> list[Feed]:
         """Every stream to carry, that for control totals included."""
         return [*self.feeds, *([self.totals] if self.totals else [])]
+
+    @property
+    def mapped_columns(self) -> set[str]:
+        """Source columns that are read because a field is mapped to them, or an SQL expression may name them."""
+        return {name for feed in self.feeds for name in feed.columns if name not in feed.kept}
 
     @property
     def picked_fields(self) -> list[str]:
@@ -151,13 +158,18 @@ def _plan_database(
     plan.is_full = since is None
     plan.cursor_value = high_water
 
-    def stream(columns: Sequence[str], since: str | None) -> Callable[[], Iterator[pa.RecordBatch]]:
+    def stream(
+        columns: Sequence[str], since: str | None, kept: Sequence[str] = ()
+    ) -> Callable[[], Iterator[pa.RecordBatch]]:
         return lambda: _labelled(
-            database.read_batches(source, table_name, table, columns, since=since), label, with_rows=False
+            database.read_batches(source, table_name, table, columns, since=since, kept=kept),
+            label,
+            with_rows=False,
         )
 
-    columns = needed_columns(table, found, plan.table)
-    plan.feeds = [Feed(next(numbers), None, table, columns, stream(columns, since))]
+    kept = database.keepable(source, table_name, table, _new_unmapped(connection, plan, table, found))
+    columns = needed_columns(table, found, plan.table, kept=kept)
+    plan.feeds = [Feed(next(numbers), None, table, columns, stream(columns, since, kept), kept=kept)]
     if plan.table.name in TOTALLED_TABLES and since is not None:
         # Control totals cover the whole table, also where only its news is landed.
         narrow = needed_columns(table, found, plan.table, _NEEDED_FOR_TOTALS)
@@ -229,9 +241,10 @@ def _plan_files(
             chosen.append(file)
         if chosen:
             shown = list(dict.fromkeys(name for file in chosen for name in file.columns))
-            columns = needed_columns(feed, shown, plan.table)
+            kept = _new_unmapped(connection, plan, feed, shown)
+            columns = needed_columns(feed, shown, plan.table, kept=kept)
             stream = _file_stream(where, chosen, columns)
-            plan.feeds.append(Feed(next(numbers), feed.name, feed, columns, stream))
+            plan.feeds.append(Feed(next(numbers), feed.name, feed, columns, stream, kept=kept))
             plan.read_files.extend(chosen)
             plan.found_columns = tuple(dict.fromkeys([*plan.found_columns, *shown]))
 
@@ -275,8 +288,28 @@ def _plan_rest(
     answer = files.inspect_file(where, FileFeed(files=(str(target),), format="jsonl"), target, label, "")
     check_columns(where, table, plan.table, answer.columns)
     plan.found_columns = answer.columns
-    columns = needed_columns(table, answer.columns, plan.table)
-    plan.feeds = [Feed(number, None, table, columns, _file_stream(where, [answer], columns))]
+    kept = _new_unmapped(connection, plan, table, answer.columns)
+    columns = needed_columns(table, answer.columns, plan.table, kept=kept)
+    plan.feeds = [Feed(number, None, table, columns, _file_stream(where, [answer], columns), kept=kept)]
+
+
+def _new_unmapped(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, mapped: Mapped, columns: Sequence[str]
+) -> tuple[str, ...]:
+    """The columns nobody has decided on: they appeared after the table first landed, and no field uses them.
+
+    Columns that were there when the mapping was written and are not in it were left out by its writer.
+    """
+    known = dict(
+        connection.execute(
+            "select column_name, is_new from ops.source_column where source_system = ? and table_name = ?",
+            [plan.source_system, plan.table.name],
+        ).fetchall()
+    )
+    if not known:
+        return ()
+    unmapped = unmapped_columns(mapped, columns, plan.table)
+    return tuple(name for name in unmapped if known.get(name, True) and name not in mapped.ignore)
 
 
 def _high_water(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: date) -> str | None:

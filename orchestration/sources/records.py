@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from orchestration.settings import Settings
-from orchestration.sources.contract import SYSTEM_COLUMNS, TABLES
+from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
 from orchestration.sources.planning import TOTALLED_TABLES, Plan
 
@@ -43,7 +43,11 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     system = ", ".join(f"{name} {kind}" for name, kind in SYSTEM_COLUMNS)
     for table in TABLES:
         columns = ", ".join(f"{quoted(name)} varchar" for name in table.field_names)
-        connection.execute(f"create table if not exists raw.{table.name} ({columns}, {system})")
+        connection.execute(
+            f"create table if not exists raw.{table.name} ({columns}, {system}, {EXTRA_COLUMN} varchar)"
+        )
+        # Warehouses of earlier versions lack it.
+        connection.execute(f"alter table raw.{table.name} add column if not exists {EXTRA_COLUMN} varchar")
     connection.execute(
         "create table if not exists ops.source_table "
         "(table_name varchar, source_system varchar, is_provided boolean)"
@@ -63,8 +67,9 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute(
         "create table if not exists ops.source_column (source_system varchar, table_name varchar, "
-        "column_name varchar, first_seen_on date, is_read boolean)"
+        "column_name varchar, first_seen_on date, is_read boolean, is_new boolean)"
     )
+    connection.execute("alter table ops.source_column add column if not exists is_new boolean")
     connection.execute(
         "create table if not exists ops.source_total (as_of_date date, source_system varchar, "
         "table_name varchar, source_file varchar, currency varchar, row_count bigint, amount decimal(38, 6), "
@@ -230,8 +235,9 @@ def record_landing(
 def record_columns(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: date) -> list[str]:
     """Remember the columns the source shows; returns those that appeared since its table first landed.
 
-    `is_read` says whether the mapping reads the column. Columns are remembered for good: one that vanishes
-    and returns is not new.
+    `is_read` says whether the mapping reads the column, `is_new` whether it appeared after the table first
+    landed. Columns are remembered for good: one that vanishes and returns is told once. Columns to ignore are
+    not told.
     """
     identity = [plan.source_system, plan.table.name]
     known = {
@@ -240,11 +246,12 @@ def record_columns(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: dat
             "select column_name from ops.source_column where source_system = ? and table_name = ?", identity
         ).fetchall()
     }
-    read = {name for feed in plan.feeds for name in feed.columns}
+    read = plan.mapped_columns
     new = [name for name in plan.found_columns if name not in known]
     for name in new:
         connection.execute(
-            "insert into ops.source_column values (?, ?, ?, ?, ?)", [*identity, name, as_of, name in read]
+            "insert into ops.source_column values (?, ?, ?, ?, ?, ?)",
+            [*identity, name, as_of, name in read, bool(known)],
         )
     for name in plan.found_columns:
         if name in known:
@@ -253,7 +260,8 @@ def record_columns(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: dat
                 "and column_name = ? and is_read <> ?",
                 [name in read, *identity, name, name in read],
             )
-    return new if known else []
+    ignored = {name for feed in plan.feeds for name in feed.mapped.ignore}
+    return [name for name in new if name not in ignored] if known else []
 
 
 def _rows_of_file(connection: duckdb.DuckDBPyConnection, plan: Plan, name: str) -> int:

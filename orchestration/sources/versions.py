@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from orchestration.settings import Settings
-from orchestration.sources.contract import Table
+from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, Table
 from orchestration.sources.errors import SourceError
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
 from orchestration.sources.planning import Feed, Plan
@@ -119,7 +119,7 @@ def _append_new(
     connection.execute(
         f"insert into raw.{plan.table.name} "
         f"select {columns}, $system, _row_key, _occurrence, _row_hash, false, "
-        "$backfill, $loaded_at, $load_id, _source_file, _source_row from new_rows",
+        f"$backfill, $loaded_at, $load_id, _source_file, _source_row, {EXTRA_COLUMN} from new_rows",
         {**_stamp(plan, as_of), "backfill": is_first},
     )
     return _counts(connection, "select _source_file, count(*) from new_rows group by _source_file")
@@ -132,7 +132,7 @@ def _append_tombstones(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of:
     deleted = _counts(connection, f"select _source_file, count(*) from {vanished} group by _source_file")
     connection.execute(
         f"insert into raw.{table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, true, "
-        f"false, $loaded_at, $load_id, _source_file, _source_row from {vanished} order by rowid",
+        f"false, $loaded_at, $load_id, _source_file, _source_row, {EXTRA_COLUMN} from {vanished} order by rowid",
         _stamp(plan, as_of),
     )
     return deleted
@@ -167,6 +167,7 @@ def _map_feeds(
             feed.columns,
             time_zone=time_zone,
             lookups=lambda name: names[name],
+            kept=feed.kept,
         )
         try:
             identity = f"{key} as _row_key, {row_hash} as _row_hash, {feed.number} as _feed"
@@ -201,6 +202,7 @@ def _collect(connection: duckdb.DuckDBPyConnection, plan: Plan, queries: Mapping
         "_feed",
         "_seq",
         "_row_key",
+        EXTRA_COLUMN,
     ]
     picked = plan.picked_fields
     if picked:
@@ -258,7 +260,7 @@ def _collect_picked(
         "collected_rows",
         f"select *, {_hash_sql(plan.table)} as _row_hash "
         f"from (select {', '.join(values)}, base._row_key, base._source_file, base._source_row, "
-        f"base._feed, base._seq from "
+        f"base.{EXTRA_COLUMN}, base._feed, base._seq from "
         f"(select _row_key, {first}, min(_feed) as _feed, arg_min(_seq, (_feed, _seq)) as _seq "
         f"from temp.picked_rows group by _row_key) as base {' '.join(joins)}) order by _feed, _seq",
     )
@@ -408,10 +410,11 @@ def rebuild_landed(connection: duckdb.DuckDBPyConnection, table: Table, as_of: d
     version of each row.
     """
     name = table.name
+    columns = ", ".join([*map(quoted, table.field_names), *(column for column, _ in SYSTEM_COLUMNS)])
     if is_new:
         connection.execute(
             f"create or replace table staging.landed_{name} as "
-            f"select *, _loaded_at as _first_loaded_at, _is_backfill as _first_is_backfill from raw.{name}"
+            f"select {columns}, _loaded_at as _first_loaded_at, _is_backfill as _first_is_backfill from raw.{name}"
         )
         _remember_build(connection, name, as_of)
         return
@@ -448,7 +451,7 @@ def rebuild_landed(connection: duckdb.DuckDBPyConnection, table: Table, as_of: d
             group by {identity}
         )
         select version.* exclude (version_rowid), known._first_loaded_at, known._first_is_backfill
-        from (select *, rowid as version_rowid from raw.{name} where not _is_deleted) as version
+        from (select {columns}, rowid as version_rowid from raw.{name} where not _is_deleted) as version
         join known on known.latest_rowid = version.version_rowid
         """,
         parameters,

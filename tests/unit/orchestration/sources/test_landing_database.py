@@ -272,8 +272,8 @@ def test_new_column_is_told_and_remembered_and_no_row_counts_as_changed(erp: Com
     assert by_table(night(NEXT))["credit_limits"] == (2, 0, 0)
     assert [line for line in said if "new column" in line] == [
         "erp.customers: new column 'region', read by the mapping",
-        "erp.credit_limits: new column 'insurer' is not read: no field of credit_limits is mapped to it; "
-        "map it under `fields`, or leave it",
+        "erp.credit_limits: new column 'insurer' is not read: no field of credit_limits is mapped to it "
+        "(its values are kept in raw); map it under `fields`, or name it under `ignore`",
     ]
     assert erp.ask(
         "select table_name, column_name, is_read from ops.source_column "
@@ -281,6 +281,63 @@ def test_new_column_is_told_and_remembered_and_no_row_counts_as_changed(erp: Com
     ) == [("credit_limits", "insurer", False), ("customers", "region", True)]
     night(date(2026, 11, 1))
     assert not [line for line in said if "new column" in line]
+
+
+def test_values_of_a_new_column_are_kept_beside_rows_that_land_from_then_on(erp: Company) -> None:
+    erp.sql("ALTER TABLE limits ADD COLUMN known TEXT DEFAULT 'left out by the mapping'")
+    erp.night(NIGHT)
+    erp.sql("ALTER TABLE limits ADD COLUMN insurer TEXT DEFAULT 'Acme \"A\"'")
+    erp.sql("ALTER TABLE limits ADD COLUMN contract BLOB; UPDATE limits SET contract = x'ff00'")
+    erp.sql("UPDATE limits SET lim = 1500, insurer = ' ' WHERE cust = 'C1'")
+    erp.sql("INSERT INTO limits VALUES ('C3', '2026-01-01', 'USD', 9, '', 'Acme \"A\"', x'ff')")
+    assert by_table(erp.night(NEXT))["credit_limits"] == (3, 2, 0)
+    kept = "select customer_id, amount, _extra, _is_deleted from raw.credit_limits order by _loaded_at, customer_id"
+    first = [("C1", "1000", None, False), ("C2", "2000", None, False)]
+    second = [("C1", "1500", None, False), ("C3", "9", r'{"insurer":"Acme \"A\""}', False)]
+    assert erp.ask(kept) == [*first, *second]
+    erp.sql("UPDATE limits SET insurer = 'Zeta' WHERE cust = 'C2'; DELETE FROM limits WHERE cust = 'C3'")
+    assert by_table(erp.night(date(2026, 11, 1)))["credit_limits"] == (2, 0, 1)
+    assert erp.ask(kept) == [*first, *second, ("C3", "9", r'{"insurer":"Acme \"A\""}', True)]
+    assert erp.ask("select _extra ->> 'insurer' from raw.credit_limits where _is_deleted") == [('Acme "A"',)]
+    assert (
+        erp.ask(
+            "select table_name from information_schema.columns where column_name = '_extra' "
+            "and table_schema = 'staging'"
+        )
+        == []
+    )
+
+
+def test_ignored_new_column_is_neither_told_nor_kept(erp: Company) -> None:
+    erp.night(NIGHT)
+    erp.configure(ERP.replace("        from: limits\n", "        from: limits\n        ignore: [insurer]\n"))
+    erp.sql("ALTER TABLE limits ADD COLUMN insurer TEXT DEFAULT 'Acme'")
+    erp.sql("UPDATE limits SET lim = 1500 WHERE cust = 'C1'")
+    said: list[str] = []
+    assert erp.settings is not None
+    landing.land(erp.settings.warehouse_path, erp.settings, as_of=NEXT, progress=said.append)
+    assert not [line for line in said if "insurer" in line]
+    assert erp.ask("select amount, _extra from raw.credit_limits order by rowid")[-1] == ("1500", None)
+
+
+def test_warehouse_of_an_earlier_version_keeps_its_rows_and_gains_the_column(erp: Company) -> None:
+    erp.night(NIGHT)
+    before = erp.ask("select rowid, * exclude (_extra) from raw.credit_limits order by rowid")
+    erp.ask("alter table raw.credit_limits drop column _extra")
+    erp.ask("alter table ops.source_column drop column is_new")
+    erp.sql("ALTER TABLE limits ADD COLUMN insurer TEXT DEFAULT 'Acme'")
+    erp.sql("UPDATE limits SET lim = 1500 WHERE cust = 'C1'")
+    assert by_table(erp.night(NEXT))["credit_limits"] == (2, 1, 0)
+    assert erp.ask("select rowid, * exclude (_extra) from raw.credit_limits order by rowid")[:2] == before
+    assert erp.ask("select _extra from raw.credit_limits order by rowid") == [
+        (None,),
+        (None,),
+        ('{"insurer":"Acme"}',),
+    ]
+    assert erp.ask("select customer_id, amount from staging.landed_credit_limits order by 1") == [
+        ("C1", "1500"),
+        ("C2", "2000"),
+    ]
 
 
 def test_locked_database_is_worth_another_try(erp: Company) -> None:
@@ -359,6 +416,31 @@ def test_postgresql_types_arrive_in_the_contract_form(
     ]
     run_sql("""UPDATE "Bestellungen" SET betrag = 1, stand = '2026-10-31 12:00:00+00' WHERE "Nr." = 2""")
     assert by_table(company.night(NEXT))["orders"] == (2, 1, 0)
+
+
+def test_new_postgresql_columns_are_kept_as_text_but_for_binary_ones(
+    company: Company, postgres_url: str, run_sql: Callable[[str], None]
+) -> None:
+    run_sql(
+        "DROP TABLE IF EXISTS kunde_neu; CREATE TABLE kunde_neu (nr text, name text);"
+        "INSERT INTO kunde_neu VALUES ('1', 'Alpha')"
+    )
+    company.configure(
+        "  erp:\n    kind: database\n    url: ${PG}\n    tables:\n      customers:\n"
+        "        from: kunde_neu\n        fields: {customer_id: nr, legal_name: name}\n",
+        {"PG": postgres_url},
+    )
+    company.night(NIGHT)
+    run_sql(
+        'ALTER TABLE kunde_neu ADD COLUMN score numeric(10,4), ADD COLUMN scan bytea, ADD COLUMN "Ort/Zeit" text;'
+        "INSERT INTO kunde_neu VALUES ('2', 'Beta', 0.1, '\\xff00', 'Köln'), ('3', 'Gamma', NULL, NULL, NULL)"
+    )
+    company.night(NEXT)
+    assert company.ask("select customer_id, _extra from raw.customers order by 1") == [
+        ("1", None),
+        ("2", '{"score":"0.1000","Ort/Zeit":"Köln"}'),
+        ("3", None),
+    ]
 
 
 def test_postgresql_table_that_does_not_exist_is_named(

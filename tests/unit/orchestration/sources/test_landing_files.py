@@ -63,6 +63,21 @@ def test_new_file_brings_news_and_removes_nothing(bank: Company) -> None:
     ]
 
 
+def test_new_column_of_a_later_file_is_kept_and_does_not_make_a_row_new(bank: Company) -> None:
+    bank.night(NIGHT)
+    header = BANK_HEADER.replace("\n", ",channel,channel\n")
+    rows = payment("P1", "10.00").replace("\n", ",wire,x\n") + payment("P3", "5.00").replace(
+        "\n", ',"a""b",\n'
+    )
+    bank.write("bank/2026-10-30.csv", header + rows)
+    bank.night(NEXT)
+    assert bank.ask("select payment_id, _extra from raw.payments order by rowid") == [
+        ("P1", None),
+        ("P2", None),
+        ("P3", r'{"channel":"a\"b"}'),
+    ]
+
+
 def test_later_file_of_the_same_night_updates_the_earlier_one(bank: Company) -> None:
     bank.write("bank/2026-10-30.csv", BANK_HEADER + payment("P1", "10.00", "2026-10-30"))
     bank.night(NIGHT)

@@ -117,6 +117,18 @@ def test_next_night_updates_and_buries_what_the_service_no_longer_shows(
     assert company.ask("select report_id, score from staging.landed_bureau_reports") == [("R1", "450")]
 
 
+def test_new_key_of_the_answer_is_kept_as_json(company: Company, bureau: Bureau) -> None:
+    configure(company, bureau.url)
+    bureau.answer = lambda _: (200, {"data": [report(1)]})
+    company.night(NIGHT)
+    bureau.answer = lambda _: (200, {"data": [report(1), {**report(2), "outlook": {"kind": "stable"}}]})
+    company.night(NEXT)
+    assert company.ask("select report_id, _extra from raw.bureau_reports order by rowid") == [
+        ("R1", None),
+        ("R2", r'{"outlook":"{\"kind\":\"stable\"}"}'),
+    ]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_service_is_asked_again(company: Company, bureau: Bureau, status: int) -> None:
     answers = iter([(status, {}), (status, {}), (200, {"data": [report(1)]})])

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.sources.config import DECIMAL_FORMATS, Repair
-from orchestration.sources.contract import Field, FieldType
-from orchestration.sources.mapping import quoted, repair_sql, type_sql
+from orchestration.sources.config import DECIMAL_FORMATS, Mapped, Repair
+from orchestration.sources.contract import CONTRACT, Field, FieldType
+from orchestration.sources.mapping import quoted, repair_sql, type_sql, unmapped_columns
 
 ZONE = "America/New_York"
 
@@ -164,3 +164,16 @@ def test_day_and_month_are_exchanged_only_where_the_other_date_proves_it(engine:
         assert repair(engine, rule, swapped, base=day.isoformat()) == day.isoformat()
         if swapped != day.isoformat():
             assert repair(engine, rule, swapped, base=(day + timedelta(days=400)).isoformat()) == swapped
+
+
+def test_unmapped_columns_are_those_no_field_names_directly_or_in_sql() -> None:
+    fields = {
+        "customer_id": "nr",
+        "legal_name": {"sql": "concat(first_name, ' note ', \"Last Name\")"},
+        "country": {"default_sql": "left(LAND, 2)", "because": "the code opens the name"},
+        "customer_since": {"column": "day", "repair": [{"swap_day_month": {"when_equal_to": "proof"}}]},
+    }
+    mapped = Mapped.model_validate({"fields": fields})
+    columns = ["nr", "first_name", "name", "Last Name", "land", "proof", "day", "note", "first"]
+    assert unmapped_columns(mapped, columns, CONTRACT["customers"]) == ["name", "note", "first"]
+    assert unmapped_columns(Mapped(), ["customer_id", "nr"], CONTRACT["customers"]) == ["nr"]
