@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,7 +23,9 @@ class NightEventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines: dict[str, Engine] = {}
-        super().__init__(base_dir=base_dir, inst_data=inst_data)
+        # Relative to the instance, so that a state folder may be moved or copied.
+        folder = os.path.join(os.environ["DAGSTER_HOME"], base_dir)
+        super().__init__(base_dir=folder, inst_data=inst_data)
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> NightEventLog:

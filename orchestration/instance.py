@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ event_log_storage:
   module: orchestration.event_log
   class: NightEventLog
   config:
-    base_dir: {runs}
+    base_dir: history/runs
 """
 
 
@@ -34,8 +33,7 @@ def prepare_instance(dagster_dir: Path) -> None:
     dagster_dir.mkdir(parents=True, exist_ok=True)
     settings = dagster_dir / "dagster.yaml"
     if not settings.is_file():
-        runs = json.dumps(str(dagster_dir.resolve() / "history" / "runs"))
-        settings.write_text(_DAGSTER_YAML.format(runs=runs), encoding="utf-8")
+        settings.write_text(_DAGSTER_YAML, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(dagster_dir.resolve())
     _sync_less()
 
