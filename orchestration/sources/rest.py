@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,18 @@ from typing import Any
 from orchestration.sources.config import RestSource, RestTable
 from orchestration.sources.errors import SourceError, TransientSourceError
 
+# What may stand at the end of cut JSON and is no value yet: part of a word, of a number or of an escape.
+_BEGUN = re.compile(r"t|tr|tru|f|fa|fal|fals|n|nu|nul|,|-|[.]|[.]?[eE][+-]?|\\?u?[0-9a-fA-F]{0,4}")
+
 
 def download(
     source: RestSource, table_name: str, table: RestTable, target: Path, *, since: str | None
 ) -> int:
     """Write every record of an endpoint to `target`, one JSON object a line; returns the number of records.
 
-    The file appears only when the last page has arrived. Answers 429 and 5xx and broken connections are
-    tried again with growing pauses (a Retry-After is obeyed by the client), then raise TransientSourceError;
-    other refusals raise SourceError.
+    The file appears only when the last page has arrived. Answers 429 and 5xx, answers cut short and broken
+    connections are tried again with growing pauses (a Retry-After is obeyed by the client), then raise
+    TransientSourceError; other refusals raise SourceError.
     """
     import requests
     from dlt.sources.helpers.requests import Client
@@ -80,6 +84,12 @@ def download(
             ) from error
         remedy = "check `token` and its rights" if status in (401, 403) else "check `url` and `path`"
         raise SourceError(where, received, valid="HTTP 200", remedy=remedy) from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise TransientSourceError(
+            where,
+            f"the answer ends in the middle, at each of {source.attempts} attempts",
+            remedy="try again later; where it stays so, ask the service for smaller pages (`page_size`)",
+        ) from error
     except requests.RequestException as error:
         raise TransientSourceError(
             where,
@@ -94,10 +104,16 @@ def _checked(where: str, table: RestTable) -> Callable[..., None]:
     """A hook that lets through only a good answer that holds the list of records where it is said to be."""
 
     def check(response: Any, *_: Any, **__: Any) -> None:
+        import requests
         from dlt.common.jsonpath import find_values
 
         response.raise_for_status()
-        body = response.json()
+        try:
+            body = response.json()
+        except requests.JSONDecodeError as error:
+            if is_cut_short(error.doc):
+                raise requests.exceptions.ChunkedEncodingError("the JSON ends in the middle") from error
+            raise
         if table.records is not None and not find_values(table.records, body):
             found = ", ".join(body) if isinstance(body, dict) else type(body).__name__
             raise SourceError(
@@ -108,6 +124,18 @@ def _checked(where: str, table: RestTable) -> Callable[..., None]:
             )
 
     return check
+
+
+def is_cut_short(text: str) -> bool:
+    """Whether `text` is the beginning of a JSON object or array: right as far as it goes, but ending too early."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        in_text = error.msg.startswith("Unterminated string")
+        return in_text or _BEGUN.fullmatch(text[error.pos :].strip()) is not None
+    return False
 
 
 def _paginator(table: RestTable) -> Any:

@@ -14,6 +14,7 @@ import pytest
 from landing_company import Company
 
 from orchestration.sources.errors import SourceError, TransientSourceError
+from orchestration.sources.rest import is_cut_short
 
 NIGHT = date(2026, 10, 30)
 NEXT = date(2026, 10, 31)
@@ -148,6 +149,44 @@ def test_a_service_that_stays_busy_is_a_transient_error(
         company.night(NIGHT)
     assert "s3cret" not in str(caught.value)
     assert len(bureau.asked) == 3
+
+
+def test_an_answer_cut_short_is_asked_for_again(company: Company, bureau: Bureau) -> None:
+    whole = json.dumps({"data": [report(1)]}).encode()
+    answers = iter([(200, whole[:-20]), (200, whole)])
+    bureau.answer = lambda _: next(answers)
+    configure(company, bureau.url)
+    company.night(NIGHT)
+    assert company.ask("select report_id from raw.bureau_reports") == [("R1",)]
+
+
+def test_an_answer_that_stays_cut_short_is_a_transient_error(company: Company, bureau: Bureau) -> None:
+    bureau.answer = lambda _: (200, json.dumps({"data": [report(1)]}).encode()[:-20])
+    configure(company, bureau.url)
+    with pytest.raises(TransientSourceError, match="ends in the middle, at each of 3 attempts"):
+        company.night(NIGHT)
+    assert len(bureau.asked) == 3
+
+
+def test_every_beginning_of_json_is_cut_short_and_other_text_is_not() -> None:
+    whole = json.dumps(
+        {"data": [{"a": 'x"\\ é', "b": -1.5e-7, "c": [True, False, None, {}, []]}], "n": 12}, indent=1
+    )
+    assert [end for end in range(1, len(whole)) if not is_cut_short(whole[:end])] == []
+    others = [
+        "",
+        "  ",
+        "<html>",
+        "busy",
+        '"text"',
+        whole,
+        '{"a": oops}',
+        "{'a': 1}",
+        '{"a": 1,}',
+        "[1 2]",
+        whole + "}",
+    ]
+    assert [text for text in others if is_cut_short(text)] == []
 
 
 def test_a_service_that_is_down_is_a_transient_error(company: Company, bureau: Bureau) -> None:
