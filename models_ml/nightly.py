@@ -184,14 +184,16 @@ def score_night(
     monitoring = pd.DataFrame(columns=list(MONITORING_COLUMNS))
     if len(rows):
         reasons = explain(rows, prior, as_of=as_of, model=model, reasons_max=policy.score_rules.reasons_max)
-        if model.reference.score is not None:
+        # Models learn from customers with a ledger, so drift is measured on these; prospects would look like drift.
+        learned_kind = rows["months_of_history"].notna().to_numpy(dtype=bool)
+        if model.reference.score is not None and learned_kind.any():
             monitoring = stability(
                 as_of=as_of,
                 model_id=model.model_id,
                 reference_score=model.reference.score,
                 reference_features=model.reference.features,
-                current_score=scored["pd"].to_numpy(dtype="float64"),
-                current=rows,
+                current_score=scored["pd"].to_numpy(dtype="float64")[learned_kind],
+                current=rows[learned_kind],
                 gates=policy.gates,
             )
     return NightScores(scores, reasons, monitoring)

@@ -89,6 +89,7 @@ joined as (
         spine.customer_code,
         spine.cutoff_date,
         spine.is_as_of,
+        spine.first_recognised_date is not null as has_ledger,
         {{ months_between('spine.first_recognised_date', 'spine.cutoff_date') }} as months_of_history,
         {{ months_between(
             'least(coalesce(customer.customer_since, spine.first_effective_date), spine.first_effective_date)',
@@ -241,6 +242,11 @@ measured as (
         ~ ' then cast(coalesce(group_paid_late_6m_amount, 0) - coalesce(paid_late_6m_amount, 0) as double)'
         ~ ' / nullif(group_paid_6m_amount - coalesce(paid_6m_amount, 0), 0) end'),
 ] %}
+{#- What does not rest on the customer's own ledger. Of a prospect nothing else is known, not even that nothing was late. -#}
+{%- set known_without_ledger = [
+    'order_surge_ratio', 'bureau_risk_class', 'bureau_score', 'bureau_class_change_6m', 'legal_notice_count_24m', 'altman_z2',
+    'statement_age_months', 'equity_ratio', 'current_ratio', 'sector_late_share_6m', 'group_late_share_6m'
+] %}
 
 select
     customer_code,
@@ -262,15 +268,16 @@ select
     industry_code,
     group_code,
     cast(open_amount as decimal(18, 2)) as open_amount_reporting,
-    cast(exposure_amount as decimal(18, 2)) as exposure_amount_reporting,
+    cast(case when has_ledger then exposure_amount end as decimal(18, 2)) as exposure_amount_reporting,
     cast(limit_amount as decimal(18, 2)) as credit_limit_amount_reporting,
-    cast(coalesce(sales_12m_amount, 0) as decimal(18, 2)) as sales_12m_amount_reporting,
-    cast(coalesce(sales_3m_amount, 0) as decimal(18, 2)) as sales_3m_amount_reporting,
-    cast(coalesce(paid_12m_amount, 0) as decimal(18, 2)) as paid_12m_amount_reporting,
+    cast(case when has_ledger then coalesce(sales_12m_amount, 0) end as decimal(18, 2)) as sales_12m_amount_reporting,
+    cast(case when has_ledger then coalesce(sales_3m_amount, 0) end as decimal(18, 2)) as sales_3m_amount_reporting,
+    cast(case when has_ledger then coalesce(paid_12m_amount, 0) end as decimal(18, 2)) as paid_12m_amount_reporting,
     equity_amount as equity_amount_reporting,
     revenue_amount as revenue_amount_reporting,
     cast(notice_90d_count as integer) as legal_notice_count_90d,
     {%- for name, expression in features %}
-    cast({{ expression }} as double) as {{ name }}{{ ',' if not loop.last }}
+    cast({{ expression if name in known_without_ledger else 'case when has_ledger then ' ~ expression ~ ' end' }} as double)
+        as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
 from measured

@@ -95,6 +95,33 @@ def test_overdue_share_is_used_and_raises_the_pd_of_somebody(outcome, training, 
     assert (high > low).mean() > 0.3
 
 
+@pytest.mark.parametrize("kind", ["xgboost", "scorecard", "expert"])
+def test_prospects_are_scored_by_the_model_of_the_others_and_leave_their_scores_and_drift_alone(
+    outcome, training, policy, settings, kind
+):
+    model = next(m for m in outcome.candidates if m.kind == kind)
+    public = ["bureau_risk_class", "bureau_score", "altman_z2", "equity_ratio", "current_ratio"]
+    prospects = training[training["cutoff_date"] == pd.Timestamp(AS_OF)].head(40)
+    prospects = prospects.assign(
+        **dict.fromkeys([n for n in NAMES if n not in public], np.nan),
+        customer_code=["P" + code for code in prospects["customer_code"]],
+        months_of_history=np.nan,
+        is_in_default_at_cutoff=False,
+        has_bureau=True,
+    )
+    alone = night(training, model, "champion", policy, settings)
+    together = night(pd.concat([training, prospects]), model, "champion", policy, settings)
+
+    is_prospect = together.scores["customer_code"].str.startswith("P")
+    scored = together.scores[is_prospect]
+    assert len(scored) == 40
+    assert (scored["score_status"] == "scored").all()
+    assert set(scored["model_id"]) == {model.model_id}
+    assert set(together.reasons["customer_code"]) >= set(scored["customer_code"])
+    pd.testing.assert_frame_equal(together.scores[~is_prospect].reset_index(drop=True), alone.scores)
+    pd.testing.assert_frame_equal(together.monitoring, alone.monitoring)
+
+
 def test_too_few_events_fall_back_to_the_expert_table_and_every_score_says_so(training, policy, settings):
     thin = training.assign(is_event=training["is_event"].where(training["customer_code"] <= "C000030", 0))
     outcome = learn(thin, as_of=AS_OF, settings=settings, policy=policy)

@@ -8,7 +8,7 @@ import pytest
 from conftest import AS_OF
 from population import population
 
-from models_ml.features import LABEL_COLUMNS
+from models_ml.features import LABEL_COLUMNS, NAMES
 from models_ml.score import COLUMNS, data_depth, points, score
 from models_ml.train import LearnSettings, expert_model
 
@@ -105,3 +105,19 @@ def test_rows_come_out_by_customer_whatever_order_they_came_in(policy):
     one = score(frame, as_of=AS_OF, model=model, role="expert", policy=policy)
     two = score(frame.iloc[::-1], as_of=AS_OF, model=model, role="expert", policy=policy)
     pd.testing.assert_frame_equal(one, two)
+
+
+def test_a_prospect_is_scored_on_its_public_record_alone(policy):
+    public = {"bureau_risk_class", "altman_z2", "equity_ratio", "current_ratio", "legal_notice_count_24m"}
+    frame = current(3)
+    frame["months_of_history"] = frame["months_of_history"].astype("float64")
+    prospects = frame["customer_code"] != "C000001"
+    frame.loc[prospects, [n for n in NAMES if n not in public]] = np.nan
+    frame.loc[prospects, "months_of_history"] = np.nan
+    frame["bureau_risk_class"] = [1.0, 1.0, 5.0]
+    frame["has_financials"] = [True, False, True]
+    model = expert_model(LearnSettings(), policy)
+    rows = score(frame, as_of=AS_OF, model=model, role="expert", policy=policy).set_index("customer_code")
+    assert rows["score_status"].tolist() == ["scored"] * 3
+    assert rows["data_depth"].tolist()[1:] == ["C", "B"], "a bureau report; a bureau report and a statement"
+    assert rows.loc["C000003", "pd"] > rows.loc["C000002", "pd"], "risk class 5 against 1"

@@ -60,7 +60,8 @@ joined as (
         customer.customer_name,
         coalesce(latest.score_status, 'not_scored') as score_status,
         case
-            when latest.customer_code is null then 'No receivable of this customer has ever been booked'
+            when latest.customer_code is null
+                then 'No receivable of this customer was ever booked, and no statement, bureau report or public notice of it is known'
             else latest.status_reason
         end as status_reason,
         latest.pd,
