@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from models_ml.features import BY_NAME, Feature
+from models_ml.features import BY_NAME, KNOWN_WITHOUT_LEDGER, NO_LEDGER, Feature
 from models_ml.model import Model, contributions
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def explain(
     """Rows of ml.score_reason (COLUMNS) for the scored customers in `frame`, by customer and rank.
 
     prior: features.customer_cutoff_prior (customer_code, prior_cutoff_date, the features as they were then);
-    a customer without a row there gets its present values only. At most one reason a reason code, the feature
+    a customer without a row there gets its present values only. A prospect (no months_of_history) is told that
+    its payment behaviour is not known. At most one reason a reason code, the feature
     that says most; ranked by size, whichever way it points. Contributions are log-odds before calibration.
     """
     import pandas as pd
@@ -60,6 +61,7 @@ def _explain_block(
     known = prior.drop_duplicates("customer_code").set_index("customer_code")
     known = known.reindex(ordered["customer_code"])
     since_all = pd.to_datetime(known["prior_cutoff_date"]).to_numpy()
+    is_prospect = ordered["months_of_history"].isna().to_numpy(dtype=bool)[row]
     contribution = shares[row, column]
     value = np.full(len(row), np.nan)
     before = np.full(len(row), np.nan)
@@ -77,6 +79,9 @@ def _explain_block(
         advice = _improvement(feature, model.reference.medians.get(name))
         if advice:
             improvement[at[raises]] = advice
+        if name not in KNOWN_WITHOUT_LEDGER:
+            unseen = at[is_prospect[at]]
+            text[unseen], improvement[unseen] = NO_LEDGER, None
 
     features = np.array(model.features, dtype=object)[column]
     return pd.DataFrame(

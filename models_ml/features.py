@@ -251,6 +251,15 @@ FEATURES: tuple[Feature, ...] = (
 
 NAMES: tuple[str, ...] = tuple(f.name for f in FEATURES)
 BY_NAME: dict[str, Feature] = {f.name: f for f in FEATURES}
+# What does not rest on the customer's own ledger: all that can be known of a prospect.
+KNOWN_WITHOUT_LEDGER: frozenset[str] = frozenset(
+    {
+        "order_surge_ratio", "bureau_risk_class", "bureau_score", "bureau_class_change_6m",
+        "legal_notice_count_24m", "altman_z2", "statement_age_months", "equity_ratio", "current_ratio",
+        "sector_late_share_6m", "group_late_share_6m",
+    }
+)  # fmt: skip
+NO_LEDGER = "The customer has not been invoiced yet, so how it pays is not known"
 
 KEY_COLUMNS: tuple[str, ...] = ("customer_code", "cutoff_date")
 STATUS_COLUMNS: tuple[str, ...] = (

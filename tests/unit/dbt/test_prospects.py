@@ -9,17 +9,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from models_ml.features import NAMES
+from models_ml.features import KNOWN_WITHOUT_LEDGER, NAMES, NO_LEDGER
 from models_ml.nightly import score_night
 from models_ml.policy import read_policy_folder
 from models_ml.train import LearnSettings, expert_model
 from tests.factories import PROJECT_DIR, fetch, insert_rows, make_warehouse, run_dbt
 from tests.unit.dbt.test_features import AS_OF, FEATURES, Company
-
-PUBLIC = {
-    "bureau_risk_class", "bureau_score", "legal_notice_count_24m", "altman_z2", "statement_age_months",
-    "equity_ratio", "current_ratio",
-}  # fmt: skip
 
 
 def _company(*, prospects: bool) -> Company:
@@ -112,7 +107,7 @@ def test_a_prospect_has_the_features_of_its_public_record_and_no_others(scored: 
     assert (row["has_financials"], row["has_bureau"], row["months_of_history"]) == (True, False, None)
     assert row["equity_ratio"] == pytest.approx(0.4)
     assert row["legal_notice_count_24m"] == 0, "legal events are delivered and none is about it"
-    own = set(NAMES) - PUBLIC - {"sector_late_share_6m"}
+    own = set(NAMES) - KNOWN_WITHOUT_LEDGER
     assert {name: row[name] for name in own} == dict.fromkeys(own), "not known, which is not zero"
     for column in ("sales_12m", "sales_3m", "paid_12m", "open", "exposure"):
         assert row[f"{column}_amount_reporting"] is None
@@ -134,8 +129,8 @@ def test_a_prospect_with_a_statement_or_a_bureau_report_is_scored_and_says_how_l
     )
     texts = {row["feature"]: row["reason_text"] for row in reasons}
     assert "bureau_risk_class" in texts
-    unknown = {text for feature, text in texts.items() if feature not in PUBLIC}
-    assert unknown == {"No payment is known in the last 6 months"}, "what is not known is said as that"
+    unknown = {text for feature, text in texts.items() if feature not in KNOWN_WITHOUT_LEDGER}
+    assert unknown == {NO_LEDGER}, "what is not known is said as that"
 
 
 def test_a_prospect_that_is_insolvent_is_in_default(scored: Path) -> None:

@@ -25,8 +25,10 @@ HEALTH = BandedFeature("altman_z2", (2.0,), (0.8, -0.4), 0.05)
 ORDERS = BandedFeature("sales_trend_6m", (0.0,), (0.3, -0.3), 0.0)
 
 
-def reasons(model, now, before=None, since="2026-04-30", reasons_max=4):
-    current = pd.DataFrame({"customer_code": ["C000001"], **{k: [v] for k, v in now.items()}})
+def reasons(model, now, before=None, since="2026-04-30", reasons_max=4, months=24.0):
+    current = pd.DataFrame(
+        {"customer_code": ["C000001"], "months_of_history": [months], **{k: [v] for k, v in now.items()}}
+    )
     prior = pd.DataFrame(columns=["customer_code", "prior_cutoff_date", *now])
     if before is not None:
         prior = pd.DataFrame(
@@ -164,3 +166,15 @@ def test_reasons_of_boosting_carry_the_contribution_and_value_of_their_feature(o
     )
     sizes = rows.assign(size=rows["contribution_log_odds"].abs()).groupby("customer_code")["size"]
     assert sizes.apply(lambda s: s.is_monotonic_decreasing).all()
+
+
+def test_a_prospect_is_told_that_its_payment_behaviour_is_not_known_and_what_its_statement_says():
+    delay = BandedFeature("days_beyond_terms_3m", (15.0,), (-0.5, 1.0), 0.3)
+    rows = reasons(
+        table_model(delay, HEALTH), {"days_beyond_terms_3m": np.nan, "altman_z2": 1.5}, months=np.nan
+    ).set_index("feature")
+    unknown = rows.loc["days_beyond_terms_3m"]
+    assert unknown["reason_text"] == "The customer has not been invoiced yet, so how it pays is not known"
+    assert pd.isna(unknown["improvement_text"])
+    assert rows.loc["altman_z2", "reason_text"] == "Altman Z'' is 1.50"
+    assert rows.loc["altman_z2", "improvement_text"] is not None
