@@ -356,7 +356,7 @@ def test_credentials_are_in_no_output_and_no_file(nights: Nights) -> None:
         assert [str(path) for path in files if secret.encode() in path.read_bytes()] == []
 
 
-def test_prospect_without_invoices_has_ratios_and_is_told_why_it_has_no_score_and_no_limit(
+def test_prospect_without_invoices_has_ratios_and_a_score_and_is_told_why_it_has_no_limit(
     nights: Nights,
 ) -> None:
     def of_prospect(columns: str, table: str) -> list[tuple[Any, ...]]:
@@ -368,7 +368,9 @@ def test_prospect_without_invoices_has_ratios_and_is_told_why_it_has_no_score_an
     # 500,000 / 250,000 and 600,000 / 1,000,000
     [(current, equity)] = of_prospect("current_ratio, equity_ratio", "fct_financial_ratio")
     assert (float(current), float(equity)) == (2.0, 0.6)
-    reason = "No receivable of this customer has ever been booked"
-    assert of_prospect("score_status, status_reason, pd", "customer_score") == [("not_scored", reason, None)]
+    # A statement and a bureau report are known of it, a payment record is not.
+    scored = of_prospect("score_status, data_depth, pd > 0 and pd < 1, grade is not null", "customer_score")
+    assert scored == [("scored", "B", True, True)]
+    reason = "There are no sales to forecast the need from"
     limit = "recommendation_status, not_available_reason, recommended_limit_reporting, decision"
     assert of_prospect(limit, "limit_recommendation") == [("not_available", reason, None, "review")]
