@@ -209,7 +209,8 @@ measured as (
         'case when has_orders then cast(order_month_1_amount as double) / nullif(order_month_median_amount, 0) end'),
     ('sales_trend_6m', 'cast(coalesce(sales_3m_amount, 0) as double) / nullif(sales_4_to_6m_amount, 0) - 1'),
     ('disputes_open_share',
-        'case when has_disputes then least(1, cast(coalesce(disputed_amount, 0) as double) / nullif(open_amount, 0)) end'),
+        'case when has_disputes and open_amount > 0'
+        ~ ' then least(1, cast(coalesce(disputed_amount, 0) as double) / open_amount) end'),
     ('disputes_count_6m', 'case when has_disputes then coalesce(dispute_6m_count, 0) end'),
     ('broken_promises_90d', 'case when has_actions then coalesce(broken_promise_90d_count, 0) end'),
     ('dunning_level_max_6m', 'case when has_actions then coalesce(dunning_level_6m, 0) end'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,13 @@ def test_what_was_not_known_at_a_cut_off_never_moves_its_features(tmp_path: Path
     before = fetch(then, query)
     assert len({row["cutoff_date"] for row in before}) == 14, "month-ends from July 2024 to August 2025"
     assert fetch(later, query) == before
+    shares = {
+        row["customer_code"]: row["disputes_open_share"]
+        for row in before
+        if row["cutoff_date"] == date(2025, 8, 31)
+    }
+    # P disputes 100 of the 1,400 it has open; OLD has nothing open that could be disputed.
+    assert shares == {"OLD": None, "P": pytest.approx(100 / 1400)}
 
     # The same facts do move the cut-off at which they are known, so the comparison above could have failed.
     moved = fetch(
