@@ -11,16 +11,7 @@
     'transferred': ['cash_application', 'credit_application', 'application_reversal']
 } %}
 
-with month as (
-    select
-        {{ month_start('as_of_date') }} as month_start_date,
-        as_of_date as measured_on,
-        is_month_end as is_complete
-    from {{ ref('aging_date') }}
-    where is_month_end or as_of_date = {{ as_of_date() }}
-),
-
-closing as (
+with closing as (
     select
         month.measured_on,
         balance.legal_entity,
@@ -33,7 +24,7 @@ closing as (
             'balance.' ~ part ~ '_amount', 'balance.currency', 'fx_rate.rate'
         ) }})
         {%- endfor %} as balance_amount_reporting
-    from month
+    from {{ ref('measured_month') }} as month
     inner join {{ ref('receivable_balance') }} as balance on month.measured_on = balance.as_of_date
     left join {{ ref('fx_rate') }} as fx_rate
         on balance.currency = fx_rate.currency and balance.as_of_date = fx_rate.rate_date
@@ -56,7 +47,7 @@ movement as (
 
 cell as (
     select month.month_start_date, month.measured_on, month.is_complete, entity.legal_entity, entity.currency
-    from month
+    from {{ ref('measured_month') }} as month
     cross join (select distinct legal_entity, currency from movement) as entity
 ),
 
