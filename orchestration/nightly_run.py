@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.instance import prepare_instance
-from orchestration.settings import HOME_VARIABLE, ConfigurationError, Problem
+from orchestration.memory import claim_home, remember_start
 from orchestration.warehouse import (
     Publication,
     current_publication,
@@ -21,8 +20,6 @@ from orchestration.warehouse import (
 if TYPE_CHECKING:
     from orchestration.settings import Settings
 
-OWNER = "company.txt"
-LAST_RUN = "last_run.json"
 LAST_TRACE = "last_error.txt"
 
 
@@ -33,19 +30,6 @@ class NightOutcome:
     as_of: date
     run_id: str
     publication: Publication | None
-    failed_step: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class LastRun:
-    """The last run's fate as the state folder remembers it; times are wall clock, UTC."""
-
-    as_of: str
-    state: str
-    run_id: str
-    started_at: str
-    ended_at: str = ""
     failed_step: str = ""
     error: str = ""
 
@@ -72,65 +56,6 @@ def run_night(settings: Settings, *, config: Path | None, as_of: date, full_refr
         return _execute(settings, config, as_of, full_refresh)
     finally:
         release_night_lock(settings.home)
-
-
-def claim_home(settings: Settings) -> None:
-    """Mark the state folder as this company's; two companies in one warehouse would be added up.
-
-    Raises ConfigurationError where the folder holds another company.
-    """
-    path = settings.home / OWNER
-    settings.home.mkdir(parents=True, exist_ok=True)
-    if not path.is_file():
-        path.write_text(settings.company + "\n", encoding="utf-8")
-        return
-    owner = path.read_text(encoding="utf-8").strip()
-    if owner != settings.company:
-        raise ConfigurationError(
-            (
-                Problem(
-                    str(settings.home),
-                    f"this state folder holds {owner!r}, the configuration is of {settings.company!r}",
-                    f"give each company a folder of its own, for example {HOME_VARIABLE}="
-                    f"{settings.home.name}-{settings.config_path.stem} (if the company only has a new name, "
-                    f"write it into {path.name})",
-                ),
-            )
-        )
-
-
-def remember_start(home: Path, as_of: str, run_id: str) -> None:
-    """Note that a night has begun."""
-    _remember(home, LastRun(as_of, "running", run_id, started_at=_now()))
-
-
-def remember_publication(home: Path, as_of: str, run_id: str) -> None:
-    """Note that a night has been published."""
-    _remember(home, LastRun(as_of, "published", run_id, started_at=_started(home, run_id), ended_at=_now()))
-
-
-def remember_failure(home: Path, as_of: str, run_id: str, step: str, error: str) -> None:
-    """Note at which step a night ended without publication, and why."""
-    _remember(
-        home,
-        LastRun(
-            as_of,
-            "failed",
-            run_id,
-            started_at=_started(home, run_id),
-            ended_at=_now(),
-            failed_step=step,
-            error=error,
-        ),
-    )
-
-
-def last_run(home: Path) -> LastRun | None:
-    """The last run's fate, or None before the first."""
-    path = home / LAST_RUN
-    if not path.is_file():
-        return None
-    return LastRun(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def _execute(settings: Settings, config: Path | None, as_of: date, full_refresh: bool) -> NightOutcome:
@@ -189,19 +114,3 @@ def _first_failure(result: Any, home: Path) -> tuple[str, str]:
         message = error.message.strip() if error is not None else "no error was recorded"
         return event.step_key, f"{message}\nThis error was not foreseen; its trace is in {trace}"
     return "unknown", "the run failed outside a step; see the run in `trade-credit ui`"
-
-
-def _remember(home: Path, run: LastRun) -> None:
-    path = home / LAST_RUN
-    aside = path.with_suffix(".next")
-    aside.write_text(json.dumps(asdict(run), indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)
-
-
-def _started(home: Path, run_id: str) -> str:
-    known = last_run(home)
-    return known.started_at if known is not None and known.run_id == run_id else ""
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,18 +8,7 @@ import time
 
 import dagster as dg
 
-STEP_TITLES = {
-    "land_raw": "Landing new source rows",
-    "quality_gate": "Checking landed rows against the rules",
-    "dbt_staging": "Typing accepted rows (dbt)",
-    "resolve_customers": "Finding the one customer behind many numbers",
-    "dbt_transform": "Building ledger, marts and features (dbt)",
-    "learn_model": "Training and judging the risk model",
-    "score_customers": "Scoring customers",
-    "dbt_serve": "Limits, warnings, worklist and KPIs (dbt)",
-    "mart_gate": "Checking the marts against the rules",
-    "publication__current": "Publishing the mart",
-}
+from orchestration.night_book import STEPS
 
 
 class _ProgressHandler(logging.Handler):
@@ -38,8 +27,8 @@ class _ProgressHandler(logging.Handler):
         step = event.step_key or ""
         if event.event_type_value == "STEP_START":
             self._started[step] = time.monotonic()
-            number = list(STEP_TITLES).index(step) + 1 if step in STEP_TITLES else len(STEP_TITLES)
-            self._write(f"[{number}/{len(STEP_TITLES)}] {STEP_TITLES.get(step, step)}")
+            number = list(STEPS).index(step) + 1 if step in STEPS else len(STEPS)
+            self._write(f"[{number}/{len(STEPS)}] {STEPS.get(step, step)}")
         elif event.event_type_value in {"STEP_SUCCESS", "STEP_FAILURE"}:
             seconds = time.monotonic() - self._started.pop(step, time.monotonic())
             verb = "done" if event.event_type_value == "STEP_SUCCESS" else "FAILED"

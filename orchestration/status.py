@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from orchestration.nightly_run import last_run
+from orchestration.memory import last_run
 from orchestration.warehouse import current_publication, is_night_running, open_warehouse
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.ledger_history import prepare_ledger_history
+from orchestration.memory import claim_home, remember_start
 from orchestration.night import Night, clear_failures
-from orchestration.nightly_run import claim_home, remember_start
 from orchestration.owners import owner_team
 from orchestration.sources.contract import TABLES
 from orchestration.warehouse import hold_night_lock, open_warehouse, prepare_warehouse

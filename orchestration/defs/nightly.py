@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from orchestration.memory import remember_failure
 from orchestration.night import Night
-from orchestration.nightly_run import night_run_config, remember_failure
+from orchestration.nightly_run import night_run_config
 
 JOB_NAME = "nightly"
 

@@ -3,8 +3,8 @@
 import dagster as dg
 
 from orchestration.ledger_history import append_ledger_history
+from orchestration.memory import remember_publication
 from orchestration.night import Night, clear_failures
-from orchestration.nightly_run import remember_publication
 from orchestration.owners import owner_team
 from orchestration.warehouse import publish_mart
 
