@@ -1,7 +1,7 @@
 """The `trade-credit` command: run a night, show where things stand, look for trouble, document, open the interface.
 
 Exit codes: 0 done (for `run`: published), 1 a gate or step failed and nothing published changed,
-2 wrong usage or configuration.
+2 wrong usage or configuration, 130 stopped by you.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import atexit
 import json
 import os
 import sys
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FAILED = 1
 MISUSED = 2
+STOPPED = 130
 
 
 class _Day(click.ParamType[date]):
@@ -73,30 +74,54 @@ def main() -> None:
 
 @main.command()
 @_config_option
-@click.option("--as-of", type=_Day(), help="Day the run answers for; later events are unknown to it.")
+@click.option(
+    "--as-of",
+    type=_Day(),
+    help="Day the run answers for; later events are unknown to it. Default: yesterday.",
+)
 @click.option("--full-refresh", is_flag=True, help="Read every source in full instead of only what is new.")
-def run(config: Path | None, as_of: date | None, full_refresh: bool) -> None:
+@click.option(
+    "--accept-drop",
+    multiple=True,
+    metavar="SOURCE.TABLE",
+    help="Take a source table as right tonight, though most of its rows have vanished; may be repeated.",
+)
+@click.option("--accept-day", is_flag=True, help="The day is meant, though it is far off or in the future.")
+def run(
+    config: Path | None,
+    as_of: date | None,
+    full_refresh: bool,
+    accept_drop: tuple[str, ...],
+    accept_day: bool,
+) -> None:
     """Run one night and publish it, or change nothing."""
     settings = _settings(config)
-    from orchestration import nightly_run
+    from orchestration.clock import company_today, night_due
+    from orchestration.launch import run_night
+    from orchestration.night import NightOptions, UnlikelyDayError
     from orchestration.settings import ConfigurationError
     from orchestration.summary import night_summary
     from orchestration.warehouse import WarehouseError
 
     try:
-        day = as_of or _next_day(settings)
-        outcome = nightly_run.run_night(settings, config=config, as_of=day, full_refresh=full_refresh)
-    except ConfigurationError as error:
-        click.echo(str(error), err=True)
-        sys.exit(MISUSED)
+        day = as_of or night_due(settings, company_today(settings))
+        _say(f"{settings.company}: the night of {day}", err=True)
+        outcome = run_night(settings, day, NightOptions(full_refresh, accept_drop, accept_day))
+    except (ConfigurationError, UnlikelyDayError) as error:
+        _fail(str(error), code=MISUSED)
     except WarehouseError as error:
         _fail(str(error))
+    for notice in outcome.notices:
+        _say(f"Notice: {notice}", err=True)
+    unchanged = f"What was published before is unchanged ({settings.publication_dir / 'current'})."
+    if outcome.state == "stopped":
+        _fail(f"The night of {day} was not published. {outcome.error}\n\n{unchanged}", code=STOPPED)
     if outcome.publication is None:
         _fail(
             f"The night of {day} was not published. Failed step: {outcome.failed_step}\n\n{outcome.error}\n\n"
-            f"What was published before is unchanged ({settings.publication_dir / 'current'})."
+            + unchanged
         )
-    click.echo(night_summary(outcome.publication, settings))
+    _say(night_summary(outcome.publication, settings))
 
 
 @main.command()
@@ -108,7 +133,7 @@ def status(config: Path | None, as_json: bool) -> None:
     from orchestration.status import current_status, status_text
 
     facts = current_status(settings)
-    click.echo(json.dumps(facts, indent=2) if as_json else status_text(facts))
+    _say(json.dumps(facts, indent=2) if as_json else status_text(facts))
 
 
 @main.command()
@@ -120,7 +145,7 @@ def doctor(config: Path | None) -> None:
 
     findings = examine(settings)
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.subject}: {finding.text}")
+        _say(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.subject}: {finding.text}")
     if not all(finding.ok for finding in findings):
         sys.exit(FAILED)
 
@@ -131,7 +156,7 @@ def docs(config: Path | None) -> None:
     """Write the documentation of every table and column of the last published night as one HTML page."""
     settings = _settings(config)
     from orchestration.dbt_runner import DbtError, generate_docs
-    from orchestration.night import Night
+    from orchestration.night import dbt_variables
     from orchestration.warehouse import (
         WarehouseError,
         current_publication,
@@ -145,13 +170,13 @@ def docs(config: Path | None) -> None:
             _fail("Nothing is published yet, so there is nothing to document. Run `trade-credit run` first.")
         hold_night_lock(settings.home)
         try:
-            night = Night(as_of=publication.as_of, config_file=str(config) if config else "")
-            page = generate_docs(settings.home, settings.warehouse_path, variables=night.dbt_variables())
+            variables = dbt_variables(settings, date.fromisoformat(publication.as_of))
+            page = generate_docs(settings.home, settings.warehouse_path, variables=variables)
         finally:
             release_night_lock(settings.home)
     except (WarehouseError, DbtError) as error:
         _fail(str(error))
-    click.echo(page)
+    _say(str(page))
 
 
 @main.command()
@@ -167,7 +192,7 @@ def ui(config: Path | None, host: str, port: int) -> None:
     os.environ["TRADE_CREDIT_HOME"] = str(settings.home.resolve())
     if config is not None:
         os.environ["TRADE_CREDIT_CONFIG"] = str(config.resolve())
-    click.echo(f"Dagster: http://{host}:{port} (stop with Ctrl-C)", err=True)
+    _say(f"Dagster: http://{host}:{port} (stop with Ctrl-C)", err=True)
     arguments = ["dev", "-m", "orchestration.definitions", "-h", host, "-p", str(port)]
     os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])
 
@@ -178,19 +203,14 @@ def _settings(config: Path | None) -> Settings:
     try:
         return load_settings(config, env=os.environ)
     except ConfigurationError as error:
-        click.echo(str(error), err=True)
-        sys.exit(MISUSED)
+        _fail(str(error), code=MISUSED)
 
 
-def _next_day(settings: Settings) -> date:
-    """The day a run without --as-of answers for: the demo lives on by a day, real companies live today."""
-    from orchestration.nightly_run import next_demo_day
-
-    if settings.demo is not None:
-        return next_demo_day(settings)
-    return datetime.now(settings.zone).date()
+def _say(text: str, *, err: bool = False) -> None:
+    """The one outlet of this command."""
+    click.echo(text, err=err)
 
 
-def _fail(text: str) -> NoReturn:
-    click.echo(text, err=True)
-    sys.exit(FAILED)
+def _fail(text: str, *, code: int = FAILED) -> NoReturn:
+    _say(text, err=True)
+    sys.exit(code)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from datetime import date
 from pathlib import Path
 
 from orchestration import telemetry
@@ -11,6 +13,7 @@ telemetry.switch_off()
 
 import dagster as dg  # noqa: E402  (telemetry must be off before any dependency loads)
 
+from orchestration.clock import company_today, night_due  # noqa: E402
 from orchestration.defs import (  # noqa: E402
     gate,
     ingest,
@@ -22,13 +25,18 @@ from orchestration.defs import (  # noqa: E402
     score,
     transform,
 )
-from orchestration.night import Night  # noqa: E402
+from orchestration.defs.steps import NIGHT, night_partitions, night_resource  # noqa: E402
 from orchestration.progress import progress_logger  # noqa: E402
 from orchestration.settings import Settings, load_settings  # noqa: E402
 
 
-def build_definitions(settings: Settings, config_file: str = "") -> dg.Definitions:
-    """The whole graph for one configuration; the same for production, tests and the command line."""
+def build_definitions(settings: Settings, *, through: date | None = None) -> dg.Definitions:
+    """The whole graph for one configuration; the same for production, tests and the command line.
+
+    Nights can be run from the company's first one to `through`, by default the one that is due or today.
+    """
+    today = company_today(settings)
+    partitions = night_partitions(settings, through or max(today, night_due(settings, today)))
     stages = transform.build_dbt_stages(settings.home)
     assets: list[dg.AssetsDefinition] = [
         ingest.land_raw,
@@ -40,12 +48,21 @@ def build_definitions(settings: Settings, config_file: str = "") -> dg.Definitio
         publish.build_publish_asset(transform.mart_keys(stages)),
     ]
     return dg.Definitions(
-        assets=assets,
+        assets=[
+            asset.map_asset_specs(lambda spec: spec.replace_attributes(partitions_def=partitions))
+            for asset in assets
+        ],
         asset_checks=[mart_gate.build_mart_gate(stages)],
         jobs=[nightly.build_job()],
-        schedules=[nightly.build_schedule(settings.schedule, settings.time_zone, config_file)],
-        resources={"night": Night.configure_at_launch()},
+        schedules=[
+            nightly.build_schedule(
+                settings.schedule, settings.time_zone, functools.partial(night_due, settings)
+            )
+        ],
+        sensors=[nightly.close_dead_runs_sensor],
+        resources={NIGHT: night_resource(settings)},
         loggers={"progress": progress_logger},
+        executor=dg.in_process_executor,
     )
 
 
@@ -53,6 +70,4 @@ def build_definitions(settings: Settings, config_file: str = "") -> dg.Definitio
 def defs() -> dg.Definitions:
     """What Dagster's web interface and daemon load."""
     config_file = os.environ.get("TRADE_CREDIT_CONFIG", "")
-    return build_definitions(
-        load_settings(Path(config_file) if config_file else None, env=os.environ), config_file
-    )
+    return build_definitions(load_settings(Path(config_file) if config_file else None, env=os.environ))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ class LastRun:
     ended_at: str = ""
     failed_step: str = ""
     error: str = ""
+    notices: tuple[str, ...] = ()
 
 
 def claim_home(settings: Settings) -> None:
@@ -55,30 +55,12 @@ def claim_home(settings: Settings) -> None:
         )
 
 
-def remember_start(home: Path, as_of: str, run_id: str) -> None:
-    """Note that a night has begun."""
-    _remember(home, LastRun(as_of, "running", run_id, started_at=_now()))
-
-
-def remember_publication(home: Path, as_of: str, run_id: str) -> None:
-    """Note that a night has been published."""
-    _remember(home, LastRun(as_of, "published", run_id, started_at=_started(home, run_id), ended_at=_now()))
-
-
-def remember_failure(home: Path, as_of: str, run_id: str, step: str, error: str) -> None:
-    """Note at which step a night ended without publication, and why."""
-    _remember(
-        home,
-        LastRun(
-            as_of,
-            "failed",
-            run_id,
-            started_at=_started(home, run_id),
-            ended_at=_now(),
-            failed_step=step,
-            error=error,
-        ),
-    )
+def remember(home: Path, run: LastRun) -> None:
+    """Write down how the last run stands; a reader sees the note before or this one, never half of it."""
+    path = home / LAST_RUN
+    aside = path.with_suffix(".next")
+    aside.write_text(json.dumps(asdict(run), indent=2) + "\n", encoding="utf-8")
+    aside.replace(path)
 
 
 def last_run(home: Path) -> LastRun | None:
@@ -87,19 +69,3 @@ def last_run(home: Path) -> LastRun | None:
     if not path.is_file():
         return None
     return LastRun(**json.loads(path.read_text(encoding="utf-8")))
-
-
-def _remember(home: Path, run: LastRun) -> None:
-    path = home / LAST_RUN
-    aside = path.with_suffix(".next")
-    aside.write_text(json.dumps(asdict(run), indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)
-
-
-def _started(home: Path, run_id: str) -> str:
-    known = last_run(home)
-    return known.started_at if known is not None and known.run_id == run_id else ""
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -15,6 +15,8 @@ class _ProgressHandler(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._started: dict[str, float] = {}
+        # The terminal's, whatever a step's log collects meanwhile.
+        self._terminal = sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "dagster_event", None)
@@ -34,9 +36,8 @@ class _ProgressHandler(logging.Handler):
             verb = "done" if event.event_type_value == "STEP_SUCCESS" else "FAILED"
             self._write(f"      {verb} in {seconds:.1f} s")
 
-    @staticmethod
-    def _write(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+    def _write(self, text: str) -> None:
+        print(text, file=self._terminal, flush=True)
 
 
 def _progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:

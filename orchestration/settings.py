@@ -103,6 +103,13 @@ class StewardshipSettings(Section):
         return value if value is None or folder is None else Path(folder, value)
 
 
+class NightSettings(Section):
+    """Which days a night may answer for without being asked twice."""
+
+    first: date = date(2000, 1, 1)
+    furthest_days: int = Field(default=92, ge=1, le=3660)
+
+
 class PublicationSettings(Section):
     """How many publications stay on disk."""
 
@@ -124,6 +131,7 @@ class Settings(Section):
     demo: DemoSettings | None = None
     stewardship: StewardshipSettings = StewardshipSettings()
     publications: PublicationSettings = PublicationSettings()
+    nights: NightSettings = NightSettings()
 
     @field_validator("reporting_currency")
     @classmethod

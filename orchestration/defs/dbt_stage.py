@@ -8,7 +8,8 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from orchestration.dbt_runner import NodeOutcome, build
-from orchestration.night import Night, NightError, clear_failures
+from orchestration.defs.steps import OpenNight, night_step
+from orchestration.night import NightError
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse
 
@@ -59,12 +60,15 @@ class StageTranslator(DagsterDbtTranslator):
 
 
 def dbt_stage(name: str, *, select: str, manifest: Path) -> dg.AssetsDefinition:
-    """The assets of every dbt node that `select` names, built by one invocation in this process."""
+    """The assets of every dbt node that `select` names, built by one invocation in this process.
+
+    The stage is built whole whatever part of it a run asks for: half a stage would be of two nights.
+    """
 
     @dbt_assets(manifest=manifest, select=select, name=name, dagster_dbt_translator=StageTranslator())
-    def stage(context: dg.AssetExecutionContext, night: Night) -> Iterator[Any]:
-        with clear_failures(context):
-            settings = night.settings()
+    def stage(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator[Any]:
+        with night_step(context, night, name):
+            settings = night.settings
             outcomes = build(
                 settings.home, settings.warehouse_path, select=select, variables=night.dbt_variables()
             )
@@ -79,9 +83,15 @@ def dbt_stage(name: str, *, select: str, manifest: Path) -> dg.AssetsDefinition:
 def _results(
     context: dg.AssetExecutionContext, outcomes: list[NodeOutcome], warehouse: Path
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-    keys = {str(spec.metadata.get("dagster_dbt/unique_id")): spec.key for spec in context.assets_def.specs}
+    keys = {
+        str(spec.metadata.get("dagster_dbt/unique_id")): spec.key
+        for spec in context.assets_def.specs
+        if spec.key in context.selected_asset_keys
+    }
     checks = {
-        str(spec.metadata.get("dagster_dbt/unique_id")): spec for spec in context.assets_def.check_specs
+        str(spec.metadata.get("dagster_dbt/unique_id")): spec
+        for spec in context.assets_def.check_specs
+        if spec.key in context.selected_asset_check_keys
     }
     with open_warehouse(warehouse) as connection:
         for outcome in outcomes:

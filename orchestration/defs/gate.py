@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.defs.rule_checks import check_result, check_spec
-from orchestration.night import Night, NightError, clear_failures
+from orchestration.defs.steps import OpenNight, night_step
+from orchestration.night import NightError
 from orchestration.owners import owner_team
 from orchestration.sources.contract import TABLES
 from quality.catalog import load_rules
@@ -33,16 +34,16 @@ def _key(table: str) -> dg.AssetKey:
     check_specs=[check_spec(rule, _key(rule.table)) for rule in _RULES],
 )
 def quality_gate(
-    context: dg.AssetExecutionContext, night: Night
+    context: dg.AssetExecutionContext, night: OpenNight
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Judge landed rows, keep bad ones apart with rule and owner, and stop the night where a rule blocks."""
     from quality.runner import QuarantineThresholds, run_gate
 
-    with clear_failures(context):
-        settings = night.settings()
+    with night_step(context, night, "quality_gate"):
+        settings = night.settings
         report = run_gate(
             settings.warehouse_path,
-            as_of=night.day,
+            as_of=night.as_of,
             docs_dir=settings.quality_dir,
             rules=_RULES,
             thresholds=QuarantineThresholds(

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.ledger_history import prepare_ledger_history
-from orchestration.memory import claim_home, remember_start
-from orchestration.night import Night, clear_failures
+from orchestration.defs.steps import OpenNight, night_step
 from orchestration.owners import owner_team
 from orchestration.sources.contract import TABLES
-from orchestration.warehouse import hold_night_lock, open_warehouse, prepare_warehouse
+from orchestration.warehouse import open_warehouse
 
 _OWNER = owner_team("IT Data Platform")
 
@@ -28,34 +26,34 @@ _OWNER = owner_team("IT Data Platform")
         for table in TABLES
     ],
 )
-def land_raw(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult[None]]:
+def land_raw(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator[dg.MaterializeResult[None]]:
     """Land new and changed rows of every configured source; nothing else in the night reads a source."""
     from orchestration.sources.landing import land
 
-    with clear_failures(context):
-        settings = night.settings()
-        claim_home(settings)
-        hold_night_lock(settings.home)
-        remember_start(settings.home, night.as_of, context.run_id)
-        prepare_warehouse(settings.warehouse_path)
+    with night_step(context, night, "land_raw"):
+        settings = night.settings
+
+        def notice(text: str) -> None:
+            night.tell(text)
+            context.log.warning(text)
+
         if settings.demo is not None:
             from orchestration.sources.demo import advance
 
             advance(
                 settings.demo_dir,
-                day=night.day,
+                day=night.as_of,
                 customers=settings.demo.customers,
                 months=settings.demo.months,
                 seed=settings.demo.seed,
             )
         with open_warehouse(settings.warehouse_path) as connection:
-            prepare_ledger_history(connection)
             results = land(
                 connection,
                 settings,
-                as_of=night.day,
-                warn=context.log.warning,
-                full_refresh=night.full_refresh,
+                as_of=night.as_of,
+                warn=notice,
+                full_refresh=night.options.full_refresh,
             )
         rows_read: dict[str, int] = defaultdict(int)
         rows_landed: dict[str, int] = defaultdict(int)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from orchestration.defs.steps import OpenNight, night_step
 from orchestration.ml_tables import MODEL_METRIC, MODEL_RUN
-from orchestration.night import Night, clear_failures, learn_settings
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse, replace_night
 
@@ -38,14 +38,14 @@ POLICY_TABLES = ("rating_scale", "score_scale", "score_rule", "model_gate", "exp
         ),
     ],
 )
-def learn_model(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult[None]]:
+def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator[dg.MaterializeResult[None]]:
     """Train candidates, judge them beside champion and baselines, and keep the registry."""
     from models_ml import registry
     from models_ml.nightly import learn
     from models_ml.policy import read_policy
 
-    with clear_failures(context):
-        settings = night.settings()
+    with night_step(context, night, "learn_model"):
+        settings = night.settings
         with open_warehouse(settings.warehouse_path) as connection:
             training = connection.execute(
                 "select cutoff.*, label.* exclude (customer_code, cutoff_date) from features.customer_cutoff as cutoff "
@@ -54,14 +54,14 @@ def learn_model(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.
             ).df()
             policy = read_policy(
                 {table: connection.execute(f"from policy.{table}").df() for table in POLICY_TABLES},
-                as_of=night.day,
+                as_of=night.as_of,
             )
         outcome = learn(
             training,
-            as_of=night.day,
-            settings=learn_settings(settings),
+            as_of=night.as_of,
+            settings=night.learn_settings(),
             policy=policy,
-            champion=registry.champion_before(settings.models_dir, night.day),
+            champion=registry.champion_before(settings.models_dir, night.as_of),
             barred=registry.barred(settings.models_dir),
             stored=lambda model_id: registry.find(settings.models_dir, model_id),
         )
@@ -70,14 +70,14 @@ def learn_model(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.
         registry.promote(
             settings.models_dir,
             outcome.published.model_id,
-            as_of=night.day,
+            as_of=night.as_of,
             role=outcome.role,
             reason=outcome.decision.reason,
         )
         context.log.info(f"{outcome.published.model_id} scores as {outcome.role}: {outcome.decision.reason}")
         with open_warehouse(settings.warehouse_path) as connection:
-            runs = replace_night(connection, "ml.model_run", MODEL_RUN, outcome.runs, night.day)
-            metrics = replace_night(connection, "ml.model_metric", MODEL_METRIC, outcome.metrics, night.day)
+            runs = replace_night(connection, "ml.model_run", MODEL_RUN, outcome.runs, night.as_of)
+            metrics = replace_night(connection, "ml.model_metric", MODEL_METRIC, outcome.metrics, night.as_of)
         overall = outcome.metrics.query("metric == 'auc' and segment == 'all'")
         headline = dict(zip(overall["model_id"] + "_auc", overall["value"].astype(float), strict=True))
         yield dg.MaterializeResult(

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from orchestration.defs.rule_checks import check_result, check_spec
-from orchestration.night import Night, NightError, clear_failures
+from orchestration.defs.steps import OpenNight, night_step
+from orchestration.night import NightError
 from quality.catalog import MART_RULES_FOLDER, load_rules
 
 _RULES = load_rules(MART_RULES_FOLDER)
@@ -30,15 +31,15 @@ def build_mart_gate(stages: Sequence[dg.AssetsDefinition]) -> dg.AssetChecksDefi
         ],
         description="Rules over the marts, judged before they are published.",
     )
-    def mart_gate(context: dg.AssetCheckExecutionContext, night: Night) -> Iterator[dg.AssetCheckResult]:
+    def mart_gate(context: dg.AssetCheckExecutionContext, night: OpenNight) -> Iterator[dg.AssetCheckResult]:
         """Judge the marts, record the results, and stop the night before publication where a rule blocks."""
         from quality.runner import run_mart_gate
 
-        with clear_failures(context):
-            settings = night.settings()
+        with night_step(context, night, "mart_gate"):
+            settings = night.settings
             report = run_mart_gate(
                 settings.warehouse_path,
-                as_of=night.day,
+                as_of=night.as_of,
                 docs_dir=settings.quality_dir,
                 rules=_RULES,
                 company=settings.company,

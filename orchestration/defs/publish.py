@@ -2,9 +2,8 @@
 
 import dagster as dg
 
+from orchestration.defs.steps import OpenNight, night_step
 from orchestration.ledger_history import append_ledger_history
-from orchestration.memory import remember_publication
-from orchestration.night import Night, clear_failures
 from orchestration.owners import owner_team
 from orchestration.warehouse import publish_mart
 
@@ -21,21 +20,21 @@ def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
         kinds={"duckdb", "parquet"},
         description="The published mart: a read-only DuckDB file and Parquet, switched by one rename.",
     )
-    def publish_mart_asset(context: dg.AssetExecutionContext, night: Night) -> dg.MaterializeResult[None]:
-        with clear_failures(context):
-            settings = night.settings()
+    def publish_mart_asset(context: dg.AssetExecutionContext, night: OpenNight) -> dg.MaterializeResult[None]:
+        with night_step(context, night, "publication__current"):
+            settings = night.settings
             # Before the switch: killed in between, this night's rerun replaces what it kept.
-            append_ledger_history(settings.warehouse_path, night.day)
+            night.note_publication()
+            append_ledger_history(settings.warehouse_path, night.as_of)
             publication = publish_mart(
                 settings.warehouse_path,
                 settings.publication_dir,
-                as_of=night.day,
+                as_of=night.as_of,
                 company=settings.company,
                 reporting_currency=settings.reporting_currency,
                 run_id=context.run_id,
                 keep=settings.publications.keep,
             )
-            remember_publication(settings.home, night.as_of, context.run_id)
             context.log.info(f"published {len(publication.tables)} tables as {publication.publication_id}")
             return dg.MaterializeResult(
                 metadata={

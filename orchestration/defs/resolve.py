@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.night import Night, clear_failures
+from orchestration.defs.steps import OpenNight, night_step
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse
 
@@ -36,22 +36,22 @@ _TABLES = {
     ],
 )
 def resolve_customers(
-    context: dg.AssetExecutionContext, night: Night
+    context: dg.AssetExecutionContext, night: OpenNight
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Link customers across systems and give each a stable code."""
     from models_ml.entities import resolve
     from models_ml.policy import read_match_rules
     from orchestration.sources.steward import read_decisions
 
-    with clear_failures(context):
-        settings = night.settings()
+    with night_step(context, night, "resolve_customers"):
+        settings = night.settings
         decisions = read_decisions(settings.stewardship.decisions)
         with open_warehouse(settings.warehouse_path) as connection:
-            rules = read_match_rules(connection.execute("from policy.match_rule").df(), as_of=night.day)
+            rules = read_match_rules(connection.execute("from policy.match_rule").df(), as_of=night.as_of)
             outcome = resolve(
                 connection,
                 customers="staging.stg_customers",
-                as_of=night.day,
+                as_of=night.as_of,
                 decisions=decisions,
                 seed=_SEED,
                 settings=rules,

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.defs.learn import POLICY_TABLES
+from orchestration.defs.steps import OpenNight, night_step
 from orchestration.ml_tables import CUSTOMER_SCORE, MODEL_MONITORING, SCORE_REASON
-from orchestration.night import Night, NightError, clear_failures, learn_settings
+from orchestration.night import NightError
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse, replace_night
 
@@ -36,15 +37,17 @@ _TABLES = {
         for table, description in _TABLES.items()
     ],
 )
-def score_customers(context: dg.AssetExecutionContext, night: Night) -> Iterator[dg.MaterializeResult[None]]:
+def score_customers(
+    context: dg.AssetExecutionContext, night: OpenNight
+) -> Iterator[dg.MaterializeResult[None]]:
     """Score every customer known at the night's day with the model that learning chose."""
     from models_ml import registry
     from models_ml.nightly import score_night
     from models_ml.policy import read_policy
 
-    with clear_failures(context):
-        settings = night.settings()
-        champion = registry.champion_at(settings.models_dir, night.day)
+    with night_step(context, night, "score_customers"):
+        settings = night.settings
+        champion = registry.champion_at(settings.models_dir, night.as_of)
         if champion is None:
             raise NightError(
                 f"No model is registered for {night.as_of}; run the whole night, not one step of it."
@@ -52,33 +55,33 @@ def score_customers(context: dg.AssetExecutionContext, night: Night) -> Iterator
         with open_warehouse(settings.warehouse_path) as connection:
             policy = read_policy(
                 {table: connection.execute(f"from policy.{table}").df() for table in POLICY_TABLES},
-                as_of=night.day,
+                as_of=night.as_of,
             )
             current, prior = (
                 connection.execute(
-                    f"from features.{table} where cutoff_date = ? order by customer_code", [night.day]
+                    f"from features.{table} where cutoff_date = ? order by customer_code", [night.as_of]
                 ).df()
                 for table in ("customer_cutoff", "customer_cutoff_prior")
             )
         scores = score_night(
             current,
             prior,
-            as_of=night.day,
+            as_of=night.as_of,
             model=champion.model,
             role=champion.role,
             policy=policy,
-            settings=learn_settings(settings),
+            settings=night.learn_settings(),
         )
         with open_warehouse(settings.warehouse_path) as connection:
             written = {
                 "customer_score": replace_night(
-                    connection, "ml.customer_score", CUSTOMER_SCORE, scores.scores, night.day
+                    connection, "ml.customer_score", CUSTOMER_SCORE, scores.scores, night.as_of
                 ),
                 "score_reason": replace_night(
-                    connection, "ml.score_reason", SCORE_REASON, scores.reasons, night.day
+                    connection, "ml.score_reason", SCORE_REASON, scores.reasons, night.as_of
                 ),
                 "model_monitoring": replace_night(
-                    connection, "ml.model_monitoring", MODEL_MONITORING, scores.monitoring, night.day
+                    connection, "ml.model_monitoring", MODEL_MONITORING, scores.monitoring, night.as_of
                 ),
             }
         counts = scores.scores["score_status"].value_counts()

@@ -1,0 +1,30 @@
+"""The only reader of the clock: what day it is for the company, and which night is due."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from orchestration.warehouse import current_publication
+
+if TYPE_CHECKING:
+    from orchestration.settings import Settings
+
+
+def company_today(settings: Settings) -> date:
+    """The calendar day it is now in the company's time zone."""
+    return datetime.now(settings.zone).date()
+
+
+def night_due(settings: Settings, today: date) -> date:
+    """The day a night answers for when nobody names one, the same for the command and the schedule.
+
+    A night answers for the day that has closed. The demo company lives a simulated day each night instead: its
+    first, or the one after the night last published (WarehouseError where that cannot be read).
+    """
+    if settings.demo is None:
+        return today - timedelta(days=1)
+    publication = current_publication(settings.publication_dir)
+    if publication is None:
+        return settings.demo.first_as_of
+    return date.fromisoformat(publication.as_of) + timedelta(days=1)

@@ -1,0 +1,131 @@
+"""Dagster's runs as this project makes and ends them: one the web interface can retry, none left by a dead process.
+
+Pinned to Dagster's internals where it has no public way: a run that the interface may execute again must say which
+code location it belongs to (tests/graph/test_runs.py holds both sides against each other).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOCATION = "orchestration.definitions"
+PROCESS_TAG = "trade_credit/process"
+TRIGGER_TAG = "trade_credit/trigger"
+_REPOSITORY = "__repository__"
+# A run's process needs this long at most from being launched to saying who it is.
+_STARTING = timedelta(minutes=10)
+
+
+def this_process() -> str:
+    """This process in a form that no later one shares: its number and when it started."""
+    return f"{os.getpid()}@{_started(os.getpid())}"
+
+
+def is_alive(process: str) -> bool:
+    """Whether the process that `this_process` once named still runs."""
+    number, _, started = process.partition("@")
+    return number.isdigit() and _started(int(number)) == started != ""
+
+
+def _started(number: int) -> str:
+    """When the process of this number started, in the kernel's ticks since boot; empty where there is none."""
+    try:
+        stat = Path(f"/proc/{number}/stat").read_text(encoding="ascii", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}:{stat.rpartition(')')[2].split()[19]}"
+    except OSError:
+        pass
+    # Without /proc (macOS) the number alone must do.
+    if Path("/proc").is_dir():
+        return ""
+    try:
+        os.kill(number, 0)
+    except OSError:
+        return ""
+    return "running"
+
+
+def tag_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Write down which process works on the run, so that a later one can tell whether it died."""
+    if run.tags.get(PROCESS_TAG) != this_process():
+        instance.add_run_tags(run.run_id, {PROCESS_TAG: this_process()})
+
+
+def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs that Dagster counts as in progress though their process is gone.
+
+    A run that has not said which process it is counts as dead once it should long have started.
+    """
+    in_progress = [
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    oldest = datetime.now(UTC) - _STARTING
+    return [
+        record.dagster_run
+        for record in instance.get_run_records(dg.RunsFilter(statuses=in_progress))
+        for process in [record.dagster_run.tags.get(PROCESS_TAG)]
+        if (not is_alive(process) if process else record.create_timestamp.astimezone(UTC) < oldest)
+    ]
+
+
+def close_dead_runs(instance: dg.DagsterInstance, *, but: str = "") -> list[str]:
+    """Mark the runs of dead processes as failed, so that they hold back no other; returns their ids."""
+    closed = [run for run in dead_runs(instance) if run.run_id != but]
+    for run in closed:
+        instance.report_run_failed(
+            run,
+            "The process that worked on this run has ended without a word (killed, or the machine went down).",
+        )
+    return [run.run_id for run in closed]
+
+
+def create_night_run(
+    instance: dg.DagsterInstance,
+    job: dg.JobDefinition,
+    *,
+    partition: str,
+    run_config: Mapping[str, Any],
+    trigger: str,
+) -> dg.DagsterRun:
+    """A run of `job` for one night, entered so that the web interface shows its day and can execute it again."""
+    from dagster._core.remote_origin import (
+        ManagedGrpcPythonEnvCodeLocationOrigin,
+        RemoteRepositoryOrigin,
+    )
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(
+        LoadableTargetOrigin(executable_path=sys.executable, module_name=LOCATION), LOCATION
+    )
+    return instance.create_run_for_job(
+        job_def=job,
+        run_config=run_config,
+        tags={
+            "dagster/partition": partition,
+            TRIGGER_TAG: trigger,
+            PROCESS_TAG: this_process(),
+        },
+        remote_job_origin=RemoteRepositoryOrigin(location, _REPOSITORY).get_job_origin(job.name),
+    )
+
+
+def execute_here(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, run: dg.DagsterRun
+) -> list[dg.DagsterEvent]:
+    """Execute a run in this process; returns its events."""
+    from dagster._core.definitions.job_base import InMemoryJob
+    from dagster._core.execution.api import execute_run_iterator
+
+    return list(execute_run_iterator(InMemoryJob(job), run, instance))
