@@ -8,7 +8,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from orchestration.dbt_runner import NodeOutcome, build
-from orchestration.defs.steps import OpenNight, night_step
+from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.night import NightError
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse
@@ -72,7 +72,7 @@ def dbt_stage(name: str, *, select: str, manifest: Path) -> dg.AssetsDefinition:
             outcomes = build(
                 settings.home, settings.warehouse_path, select=select, variables=night.dbt_variables()
             )
-            yield from _results(context, outcomes, settings.warehouse_path)
+            yield from asked_for(context, _results(context, outcomes, settings.warehouse_path))
             failed = [outcome for outcome in outcomes if not outcome.ok and outcome.status != "skipped"]
             if failed:
                 raise NightError(_failure_text(name, failed, settings.warehouse_path))
@@ -83,15 +83,9 @@ def dbt_stage(name: str, *, select: str, manifest: Path) -> dg.AssetsDefinition:
 def _results(
     context: dg.AssetExecutionContext, outcomes: list[NodeOutcome], warehouse: Path
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-    keys = {
-        str(spec.metadata.get("dagster_dbt/unique_id")): spec.key
-        for spec in context.assets_def.specs
-        if spec.key in context.selected_asset_keys
-    }
+    keys = {str(spec.metadata.get("dagster_dbt/unique_id")): spec.key for spec in context.assets_def.specs}
     checks = {
-        str(spec.metadata.get("dagster_dbt/unique_id")): spec
-        for spec in context.assets_def.check_specs
-        if spec.key in context.selected_asset_check_keys
+        str(spec.metadata.get("dagster_dbt/unique_id")): spec for spec in context.assets_def.check_specs
     }
     with open_warehouse(warehouse) as connection:
         for outcome in outcomes:

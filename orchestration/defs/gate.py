@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.defs.rule_checks import check_result, check_spec
-from orchestration.defs.steps import OpenNight, night_step
+from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.night import NightError
 from orchestration.owners import owner_team
 from orchestration.sources.contract import TABLES
@@ -20,6 +20,7 @@ def _key(table: str) -> dg.AssetKey:
 
 @dg.multi_asset(
     name="quality_gate",
+    can_subset=True,
     specs=[
         dg.AssetSpec(
             _key(table.name),
@@ -53,8 +54,9 @@ def quality_gate(
             company=settings.company,
             reporting_currency=settings.reporting_currency,
         )
-        for result in report.results:
-            yield check_result(result, _key(result.rule.table))
+        yield from asked_for(
+            context, (check_result(result, _key(result.rule.table)) for result in report.results)
+        )
         quarantined = sum(table.quarantined for table in report.tables)
         failed = sum(result.status == "failed" for result in report.results)
         context.log.info(
@@ -62,13 +64,18 @@ def quality_gate(
         )
         if report.blocking:
             raise NightError("The quality gate stopped the night:\n  - " + "\n  - ".join(report.blocking))
-        for table in report.tables:
-            yield dg.MaterializeResult(
-                asset_key=_key(table.table),
-                metadata={
-                    "dagster/row_count": table.accepted,
-                    "rows_landed": table.landed,
-                    "rows_quarantined": table.quarantined,
-                    "rows_released": table.released,
-                },
-            )
+        yield from asked_for(
+            context,
+            (
+                dg.MaterializeResult(
+                    asset_key=_key(table.table),
+                    metadata={
+                        "dagster/row_count": table.accepted,
+                        "rows_landed": table.landed,
+                        "rows_quarantined": table.quarantined,
+                        "rows_released": table.released,
+                    },
+                )
+                for table in report.tables
+            ),
+        )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.defs.steps import OpenNight, night_step
+from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.owners import owner_team
 from orchestration.sources.contract import TABLES
 from orchestration.warehouse import open_warehouse
@@ -15,6 +15,7 @@ _OWNER = owner_team("IT Data Platform")
 
 @dg.multi_asset(
     name="land_raw",
+    can_subset=True,
     specs=[
         dg.AssetSpec(
             ["raw", table.name],
@@ -64,13 +65,21 @@ def land_raw(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator[dg
             f"{sum(rows_read.values()):,} rows read, {sum(rows_landed.values()):,} new or changed rows landed"
         )
         with open_warehouse(settings.warehouse_path) as connection:
-            for table in TABLES:
-                count = connection.execute(f"select count(*) from raw.{table.name}").fetchone()
-                yield dg.MaterializeResult(
-                    asset_key=["raw", table.name],
+            counts = {
+                table.name: connection.execute(f"select count(*) from raw.{table.name}").fetchall()[0][0]
+                for table in TABLES
+            }
+        yield from asked_for(
+            context,
+            (
+                dg.MaterializeResult(
+                    asset_key=["raw", table],
                     metadata={
-                        "dagster/row_count": int(count[0]) if count else 0,
-                        "rows_read": rows_read[table.name],
-                        "rows_landed": rows_landed[table.name],
+                        "dagster/row_count": int(count),
+                        "rows_read": rows_read[table],
+                        "rows_landed": rows_landed[table],
                     },
                 )
+                for table, count in counts.items()
+            ),
+        )

@@ -1,10 +1,12 @@
 """Learn: train on what was known, judge out of time, decide which model may score tonight."""
 
+import logging
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
-from orchestration.defs.steps import OpenNight, night_step
+from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.ml_tables import MODEL_METRIC, MODEL_RUN
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse, replace_night
@@ -15,6 +17,7 @@ POLICY_TABLES = ("rating_scale", "score_scale", "score_rule", "model_gate", "exp
 
 @dg.multi_asset(
     name="learn_model",
+    can_subset=True,
     specs=[
         dg.AssetSpec(
             ["ml", "model_run"],
@@ -80,16 +83,21 @@ def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator
             metrics = replace_night(connection, "ml.model_metric", MODEL_METRIC, outcome.metrics, night.as_of)
         overall = outcome.metrics.query("metric == 'auc' and segment == 'all'")
         headline = dict(zip(overall["model_id"] + "_auc", overall["value"].astype(float), strict=True))
-        yield dg.MaterializeResult(
-            asset_key=["ml", "model_run"],
-            metadata={
+        logging.getLogger(__name__).info("metrics out of time\n%s", outcome.metrics.to_string())
+        told: dict[str, dict[str, Any]] = {
+            "model_run": {
                 "dagster/row_count": runs,
                 "published_model": outcome.published.model_id,
                 "role": outcome.role,
                 "reason": outcome.decision.reason,
                 "training_rows": len(training),
             },
-        )
-        yield dg.MaterializeResult(
-            asset_key=["ml", "model_metric"], metadata={"dagster/row_count": metrics, **headline}
+            "model_metric": {"dagster/row_count": metrics, **headline},
+        }
+        yield from asked_for(
+            context,
+            (
+                dg.MaterializeResult(asset_key=["ml", table], metadata=metadata)
+                for table, metadata in told.items()
+            ),
         )

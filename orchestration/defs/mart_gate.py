@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from orchestration.defs.rule_checks import check_result, check_spec
-from orchestration.defs.steps import OpenNight, night_step
+from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.night import NightError
 from quality.catalog import MART_RULES_FOLDER, load_rules
 
@@ -24,6 +24,7 @@ def build_mart_gate(stages: Sequence[dg.AssetsDefinition]) -> dg.AssetChecksDefi
 
     @dg.multi_asset_check(
         name="mart_gate",
+        can_subset=True,
         specs=[
             check_spec(rule, key, holds_back=key not in read)
             for rule in _RULES
@@ -45,8 +46,13 @@ def build_mart_gate(stages: Sequence[dg.AssetsDefinition]) -> dg.AssetChecksDefi
                 company=settings.company,
                 reporting_currency=settings.reporting_currency,
             )
-            for result in report.results:
-                yield check_result(result, dg.AssetKey(result.rule.table.split(".")))
+            yield from asked_for(
+                context,
+                (
+                    check_result(result, dg.AssetKey(result.rule.table.split(".")))
+                    for result in report.results
+                ),
+            )
             failed = sum(result.status == "failed" for result in report.results)
             context.log.info(f"{len(report.results)} rules over the marts, {failed} found something")
             if report.blocking:

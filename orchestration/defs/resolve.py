@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.defs.steps import OpenNight, night_step
+from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse
 
@@ -23,6 +23,7 @@ _TABLES = {
 
 @dg.multi_asset(
     name="resolve_customers",
+    can_subset=True,
     specs=[
         dg.AssetSpec(
             ["core", table],
@@ -60,8 +61,14 @@ def resolve_customers(
                 f"{outcome.records:,} records are {outcome.customers:,} customers; "
                 f"{outcome.new_codes:,} new codes, {outcome.review_pairs:,} pairs for the steward"
             )
-            for table in _TABLES:
-                rows = connection.execute(f"select count(*) from core.{table}").fetchall()[0][0]
-                yield dg.MaterializeResult(
-                    asset_key=["core", table], metadata={"dagster/row_count": int(rows)}
-                )
+            counts = {
+                table: connection.execute(f"select count(*) from core.{table}").fetchall()[0][0]
+                for table in _TABLES
+            }
+        yield from asked_for(
+            context,
+            (
+                dg.MaterializeResult(asset_key=["core", table], metadata={"dagster/row_count": int(rows)})
+                for table, rows in counts.items()
+            ),
+        )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.defs.learn import POLICY_TABLES
-from orchestration.defs.steps import OpenNight, night_step
+from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.ml_tables import CUSTOMER_SCORE, MODEL_MONITORING, SCORE_REASON
 from orchestration.night import NightError
 from orchestration.owners import owner_team
@@ -21,6 +21,7 @@ _TABLES = {
 
 @dg.multi_asset(
     name="score_customers",
+    can_subset=True,
     specs=[
         dg.AssetSpec(
             ["ml", table],
@@ -86,5 +87,10 @@ def score_customers(
             }
         counts = scores.scores["score_status"].value_counts()
         context.log.info(", ".join(f"{count:,} {status}" for status, count in sorted(counts.items())))
-        for table, rows in written.items():
-            yield dg.MaterializeResult(asset_key=["ml", table], metadata={"dagster/row_count": rows})
+        yield from asked_for(
+            context,
+            (
+                dg.MaterializeResult(asset_key=["ml", table], metadata={"dagster/row_count": rows})
+                for table, rows in written.items()
+            ),
+        )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -117,6 +117,27 @@ def night_step(
         text = f"{said}\nThis error was not foreseen; its trace is in {trace}"
         night.explain(text)
         raise _failure(text, log) from None
+
+
+_Told = TypeVar("_Told", bound=dg.MaterializeResult[None] | dg.AssetCheckResult)
+
+
+def asked_for(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, results: Iterable[_Told]
+) -> Iterator[_Told]:
+    """Those of a step's results that the run asked for.
+
+    A step is always done whole, also where a person picks one of its tables: half a step would be of two nights.
+    """
+    assets = context.op_execution_context.selected_asset_keys
+    checks = context.op_execution_context.selected_asset_check_keys
+    for result in results:
+        asset = dg.AssetKey.from_coercible(result.asset_key or ())
+        if isinstance(result, dg.AssetCheckResult):
+            if dg.AssetCheckKey(asset, str(result.check_name)) in checks:
+                yield result
+        elif asset in assets:
+            yield result
 
 
 def _failure(text: str, log: Path) -> dg.Failure:
