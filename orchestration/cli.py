@@ -100,13 +100,15 @@ def run(
     from orchestration.launch import run_night
     from orchestration.night import NightOptions, UnlikelyDayError
     from orchestration.settings import ConfigurationError
+    from orchestration.stop import watching
     from orchestration.summary import night_summary
     from orchestration.warehouse import WarehouseError
 
     try:
         day = as_of or night_due(settings, company_today(settings))
         _say(f"{settings.company}: the night of {day}", err=True)
-        outcome = run_night(settings, day, NightOptions(full_refresh, accept_drop, accept_day))
+        with watching():
+            outcome = run_night(settings, day, NightOptions(full_refresh, accept_drop, accept_day))
     except (ConfigurationError, UnlikelyDayError) as error:
         _fail(str(error), code=MISUSED)
     except WarehouseError as error:

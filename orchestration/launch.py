@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from orchestration.clock import company_today
 from orchestration.instance import prepare_instance
 from orchestration.memory import claim_home, last_run
-from orchestration.night import NightOptions, check_day
+from orchestration.night import NightOptions, check_day, stopped_text
+from orchestration.stop import stopped_by
 from orchestration.warehouse import (
     Publication,
     current_publication,
@@ -59,9 +60,12 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
             instance, job, partition=as_of.isoformat(), run_config=_run_config(options), trigger="command"
         )
         events = execute_here(instance, job, run)
+    stopped = stopped_by()
     remembered = last_run(settings.home)
     if remembered is None or remembered.run_id != run.run_id:
         # The night was never opened: its first step says why.
+        if stopped is not None:
+            return NightOutcome(as_of, run.run_id, None, "stopped", "", stopped_text(stopped))
         return NightOutcome(as_of, run.run_id, None, "failed", *_first_failure(events))
     return NightOutcome(
         as_of,

@@ -24,7 +24,7 @@ from orchestration.night_book import (
     step_records,
 )
 from orchestration.step_log import captured, retire_old_logs, step_log_folder
-from orchestration.stop import StopSignal
+from orchestration.stop import stopped_by, watching
 from orchestration.warehouse import (
     current_publication,
     hold_night_lock,
@@ -75,7 +75,10 @@ def check_day(settings: Settings, as_of: date, *, today: date, accept_day: bool)
         )
     if accept_day:
         return
-    meant = "If the day is meant, run again with --accept-day."
+    meant = (
+        "If the day is meant, run again with --accept-day (in the web interface: "
+        "`resources: {night: {config: {accept_day: true}}}`)."
+    )
     if settings.demo is None and as_of > today:
         raise UnlikelyDayError(
             f"The night of {as_of} lies in the future: today is {today} ({settings.time_zone}). A night stamps what "
@@ -126,7 +129,6 @@ class Night:
         self.options = options
         self.today = today
         self._when_open = when_open
-        self._stop = StopSignal()
         self._held = ExitStack()
         self._is_open = False
         self._memory = LastRun(as_of.isoformat(), "running", run_id, started_at=_now())
@@ -163,12 +165,11 @@ class Night:
     @contextmanager
     def watching(self) -> Iterator[Night]:
         """The night for the length of a run: stop signals are noted, and at the end it is closed."""
-        try:
-            with self._stop.watched():
+        with watching():
+            try:
                 yield self
-        finally:
-            self.close()
-            self._stop.close()
+            finally:
+                self.close()
 
     def close(self) -> None:
         """Remember how the night ended and give the lock back; does nothing where it was never opened."""
@@ -177,13 +178,11 @@ class Night:
         self._is_open = False
         try:
             if self._memory.state == "running":
-                stopped = self._stop.name
-                ended = (
-                    {"state": "partial"}
-                    if stopped is None
-                    else {"state": "stopped", "error": _stopped(stopped)}
-                )
-                self._memory = replace(self._memory, **ended)  # type: ignore[arg-type]
+                stopped = stopped_by()
+                if stopped is None:
+                    self._memory = replace(self._memory, state="partial")
+                else:
+                    self._memory = replace(self._memory, state="stopped", error=stopped_text(stopped))
             self._memory = replace(self._memory, ended_at=_now())
             remember(self.settings.home, self._memory)
         finally:
@@ -265,14 +264,14 @@ class Night:
 
     def raise_if_stopped(self) -> None:
         """Raise NightStoppedError where a person has asked for it, even if a library swallowed the signal."""
-        stopped = self._stop.name
+        stopped = stopped_by()
         if stopped is not None:
-            raise NightStoppedError(_stopped(stopped))
+            raise NightStoppedError(stopped_text(stopped))
 
     @property
     def is_stopped(self) -> bool:
         """True once a person has asked the night to stop."""
-        return self._stop.name is not None
+        return stopped_by() is not None
 
     @property
     def told(self) -> str:
@@ -283,9 +282,9 @@ class Night:
         """Note at which step the night ended, and why; the first one counts."""
         if self._memory.state != "running":
             return
-        stopped = self._stop.name
+        stopped = stopped_by()
         state = "failed" if stopped is None else "stopped"
-        error = error if stopped is None else _stopped(stopped)
+        error = error if stopped is None else stopped_text(stopped)
         self._memory = replace(self._memory, state=state, failed_step=step, error=error)
 
     def explain(self, error: str) -> None:
@@ -338,7 +337,8 @@ def write_trace(home: Path, error: BaseException) -> Path:
     return path
 
 
-def _stopped(signal_name: str) -> str:
+def stopped_text(signal_name: str) -> str:
+    """What a person reads of a night that was asked to stop."""
     return (
         f"Stopped by you ({signal_name}). Run the same day again: what was done is done again, nothing twice."
     )
