@@ -20,6 +20,8 @@ from orchestration.warehouse import (
 )
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from orchestration.settings import Settings
 
 
@@ -87,13 +89,19 @@ def _run_config(options: NightOptions) -> Mapping[str, Any]:
     return {"resources": {"night": {"config": night}}, "loggers": {"progress": {}}}
 
 
-def _first_failure(events: list[Any]) -> tuple[str, str]:
+def _first_failure(events: list[dg.DagsterEvent]) -> tuple[str, str]:
+    """The step that failed and what it told, of a run that never opened its night."""
+    import dagster as dg
+
     for event in events:
-        if event.event_type_value == "STEP_FAILURE":
+        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
             told = event.step_failure_data.user_failure_data
             if told is not None and told.description:
                 return event.step_key, told.description
-        if event.event_type_value == "RUN_FAILURE" and event.event_specific_data.error is not None:
+        if (
+            event.event_type == dg.DagsterEventType.RUN_FAILURE
+            and event.event_specific_data.error is not None
+        ):
             error = event.event_specific_data.error
             while error.cause is not None:
                 error = error.cause

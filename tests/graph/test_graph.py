@@ -39,6 +39,8 @@ def _described(definitions: dg.Definitions) -> dict[str, Any]:
         checks[check.asset_key.to_user_string()].append(check.name)
     job = definitions.resolve_job_def("nightly")
     schedule = definitions.resolve_schedule_def("nightly_schedule")
+    partitions = job.partitions_def
+    assert isinstance(partitions, dg.DailyPartitionsDefinition)
     return {
         "assets": {group: sorted(keys) for group, keys in sorted(assets.items())},
         "checks": {key: sorted(names) for key, names in sorted(checks.items())},
@@ -46,9 +48,15 @@ def _described(definitions: dg.Definitions) -> dict[str, Any]:
             "name": job.name,
             "steps": sorted(node.name for node in job.nodes),
             "executor": job.executor_def.name,
+            "partitions": f"daily, {partitions.timezone}, from {partitions.start:%Y-%m-%d}",
+        },
+        "sensors": {
+            sensor.name: sensor.default_status.value
+            for sensor in [definitions.resolve_sensor_def("close_dead_runs")]
         },
         "schedule": {
             "name": schedule.name,
+            "by_itself": schedule.default_status.value,
             "cron": schedule.cron_schedule,
             "time_zone": schedule.execution_timezone,
             "job": schedule.job_name,
@@ -99,13 +107,46 @@ def test_rules_over_marts_are_checks_of_their_mart_with_an_owner(definitions: dg
     ]
 
 
-def test_schedule_asks_for_the_day_it_falls_on_in_the_companys_time_zone(definitions: dg.Definitions) -> None:
+def _asked_for(definitions: dg.Definitions, at: datetime) -> str | None:
+    """The night that the schedule's tick at a moment asks for."""
     schedule = definitions.resolve_schedule_def("nightly_schedule")
+    context = dg.build_schedule_context(
+        scheduled_execution_time=at, repository_def=definitions.get_repository_def()
+    )
+    [request] = schedule.evaluate_tick(context).run_requests or []
+    return request.partition_key
+
+
+def test_every_night_is_a_partition_of_every_asset(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    kinds = {graph.get(key).partitions_def for key in graph.materializable_asset_keys}
+    assert len(kinds) == 1
+    assert isinstance(kinds.pop(), dg.DailyPartitionsDefinition)
+
+
+def test_schedule_asks_for_the_day_that_has_closed_in_the_companys_time_zone(tmp_path: Path) -> None:
+    definitions = build_definitions(load_settings(_company(tmp_path), env={}, home=tmp_path / "home"))
     # Half past one in UTC on 1 December is still the evening of 30 November in New York.
-    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 12, 1, 1, 30, tzinfo=UTC))
-    requests = schedule.evaluate_tick(context).run_requests
-    assert requests is not None
-    assert requests[0].run_config["resources"]["night"]["config"]["as_of"] == "2026-11-30"
+    assert _asked_for(definitions, datetime(2026, 12, 1, 1, 30, tzinfo=UTC)) == "2026-11-29"
+    assert _asked_for(definitions, datetime(2026, 12, 1, 7, 30, tzinfo=UTC)) == "2026-11-30"
+    # The nights of the two changes of the clock, and the day after a leap day.
+    assert _asked_for(definitions, datetime(2026, 3, 9, 6, 30, tzinfo=UTC)) == "2026-03-08"
+    assert _asked_for(definitions, datetime(2026, 11, 2, 7, 30, tzinfo=UTC)) == "2026-11-01"
+    assert _asked_for(definitions, datetime(2024, 3, 1, 7, 30, tzinfo=UTC)) == "2024-02-29"
+
+
+def test_demo_schedule_asks_for_the_demos_next_night_as_the_command_does(definitions: dg.Definitions) -> None:
+    assert _asked_for(definitions, datetime(2026, 12, 1, 7, 30, tzinfo=UTC)) == "2026-10-31"
+
+
+def _company(folder: Path) -> Path:
+    path = folder / "company.yml"
+    path.write_text(
+        "company: Test\nreporting_currency: USD\ntime_zone: America/New_York\n"
+        "sources: {erp: {kind: files, tables: {customers: {files: c.csv}, invoices: {files: i.csv}}}}\n",
+        encoding="utf-8",
+    )
+    return path
 
 
 if __name__ == "__main__":
