@@ -20,8 +20,6 @@ from orchestration.warehouse import (
 )
 
 if TYPE_CHECKING:
-    import dagster as dg
-
     from orchestration.settings import Settings
 
 
@@ -54,7 +52,7 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
     import dagster as dg
 
     from orchestration.definitions import build_definitions
-    from orchestration.runs import create_night_run, execute_here
+    from orchestration.runs import create_night_run, execute_here, first_failure
 
     job = build_definitions(settings, through=as_of).resolve_job_def("nightly")
     with dg.DagsterInstance.get() as instance:
@@ -68,7 +66,7 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
         # The night was never opened: its first step says why.
         if stopped is not None:
             return NightOutcome(as_of, run.run_id, None, "stopped", "", stopped_text(stopped))
-        return NightOutcome(as_of, run.run_id, None, "failed", *_first_failure(events))
+        return NightOutcome(as_of, run.run_id, None, "failed", *first_failure(events))
     return NightOutcome(
         as_of,
         run.run_id,
@@ -87,23 +85,3 @@ def _run_config(options: NightOptions) -> Mapping[str, Any]:
         "accept_day": options.accept_day,
     }
     return {"resources": {"night": {"config": night}}, "loggers": {"progress": {}}}
-
-
-def _first_failure(events: list[dg.DagsterEvent]) -> tuple[str, str]:
-    """The step that failed and what it told, of a run that never opened its night."""
-    import dagster as dg
-
-    for event in events:
-        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
-            told = event.step_failure_data.user_failure_data
-            if told is not None and told.description:
-                return event.step_key, told.description
-        if (
-            event.event_type == dg.DagsterEventType.RUN_FAILURE
-            and event.event_specific_data.error is not None
-        ):
-            error = event.event_specific_data.error
-            while error.cause is not None:
-                error = error.cause
-            return "opening the night", error.message.strip()
-    return "unknown", "the run failed outside a step; see the run in `trade-credit ui`"

@@ -129,3 +129,18 @@ def execute_here(
     from dagster._core.execution.api import execute_run_iterator
 
     return list(execute_run_iterator(InMemoryJob(job), run, instance))
+
+
+def first_failure(events: list[dg.DagsterEvent]) -> tuple[str, str]:
+    """The step that failed and what it told; where none did, what the run as a whole says of its end."""
+    for event in events:
+        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            told = event.step_failure_data.user_failure_data
+            if told is not None and told.description:
+                return str(event.step_key), told.description
+        if event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error is not None:
+            error = event.job_failure_data.error
+            while error.cause is not None:
+                error = error.cause
+            return "opening the night", error.message.strip()
+    return "unknown", "the run failed outside a step; see the run in `trade-credit ui`"
