@@ -55,10 +55,10 @@ def watching() -> Iterator[None]:
     if _watch is not None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    # A handler must stand for a signal to be written down at all; Dagster sets its own while steps run.
-    interrupt = signal.getsignal(signal.SIGINT)
+    # A handler must stand for a signal to be written down at all; Dagster sets its own while steps run. What the
+    # process was started to ignore (SIGHUP under nohup, SIGINT in a script's background) stays ignored.
     replaced = {
-        number: signal.signal(number, interrupt)
+        number: signal.signal(number, signal.default_int_handler)
         for number in (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) is signal.SIG_DFL
     }
