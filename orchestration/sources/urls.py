@@ -32,7 +32,7 @@ def userinfo_of(url: str, kind: Kind) -> str:
     # The path of a database address is the database's name, so an @ in it belongs to the password.
     before_query = rest[: query.start()] if query else rest
     at = (before_query if kind == "database" else authority).rfind("@")
-    if at < 0 and ":" in authority and not re.search(r":\d*$", authority):
+    if at < 0 and ":" in authority and not re.search(r":\d+$", authority):
         at = rest.rfind("@")
     return rest[: max(at, 0)]
 
@@ -107,11 +107,9 @@ def unreadable(address: Address) -> tuple[str, str] | None:
         return "host and port hold more than one colon", valid
     else:
         host, _, port = authority.partition(":")
-    if re.search(r"[\s\x00-\x1f\x7f\[\]]", host):
-        return (
-            "the host holds a space, a bracket or a control character",
-            "valid is a host name or an address",
-        )
+    if not bracketed and re.search(r"[^\w.%\\-]", host):
+        valid = f"valid are letters, digits, - and . as in {_EXAMPLE[kind]}. {_ENCODE}"
+        return "the host holds a character that no host has", valid
     if not host and not (kind == "database" and re.search(r"[?&]host=[^&]", url)):
         return "names no host", f"valid is for example {_EXAMPLE[kind]}"
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:9]) < 65536):

@@ -180,6 +180,7 @@ def test_password_that_cuts_the_address_is_one_problem_that_shows_no_part_of_it(
         ("postgresql://me:pw@[::1/db", "an IPv6 address stands in brackets"),
         ("postgresql://me:pw@[::g]/db", "the host in brackets is no IPv6 address"),
         ("postgresql://me:pw@/db", "names no host"),
+        ('postgresql://me:@hush"8812/db', "a character that no host has"),
         ("postgresql://", "names no host"),
         ("postgresql://me:p／w@h/db", "a character that cuts the address"),
     ],
