@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
+from orchestration.config_file import MOST_PROBLEMS, VARIABLE, Path_, Places, read_config, substitute
+from orchestration.config_file import Problem as Problem
+from orchestration.configured_secrets import read_address, register_configured
 from orchestration.sources.config import Section, Source, source_problems
 from orchestration.sources.contract import CONTRACT
-from orchestration.sources.errors import closest, redact
+from orchestration.sources.errors import closest
+from orchestration.sources.urls import unreadable
 
 DEMO_CONFIG = Path(__file__).parent / "sources" / "demo" / "demo.yml"
 DEFAULT_HOME = ".trade-credit"
 HOME_VARIABLE = "TRADE_CREDIT_HOME"
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET_KEYS = {"token", "password", "secret", "headers"}
 _CRON_RANGES = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
-
-Path_ = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One configuration error: where it stands, what was received, and what is valid or how to mend it."""
-
-    where: str
-    received: str
-    valid: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.received}" + (f"; {self.valid}" if self.valid else "")
 
 
 class ConfigurationError(Exception):
@@ -211,12 +197,14 @@ def load_settings(config: Path | None, *, env: Mapping[str, str], home: Path | N
     """
     home = Path(home or env.get(HOME_VARIABLE) or DEFAULT_HOME).absolute()
     path = DEMO_CONFIG if config is None else Path(config).absolute()
-    written, lines, problems = _read_yaml(path)
+    written, lines, problems = read_config(path)
     if written is None:
         raise ConfigurationError(tuple(problems))
+    register_configured(written, env)
 
-    places = _Places(path, written, lines)
-    values = _substitute(written, {**env, HOME_VARIABLE: str(home)}, (), places, problems)
+    places = Places(path, written, lines)
+    variables = {**env, HOME_VARIABLE: str(home)}
+    values = substitute(written, variables, (), places, problems)
     for reserved in ("home", "config_path"):
         if reserved in values:
             values.pop(reserved)
@@ -227,23 +215,47 @@ def load_settings(config: Path | None, *, env: Mapping[str, str], home: Path | N
             if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", str(name)):
                 valid = "valid: a-z, 0-9 and _, starting with a letter"
                 problems.append(places.problem(("sources", name), f"source name {name!r}", valid))
+    addresses = dict(_unreadable_addresses(written, variables, places))
+    problems.extend(addresses.values())
     settings = None
     try:
         settings = Settings.model_validate(
             {**values, "home": home, "config_path": path}, context={"folder": path.parent}
         )
     except ValidationError as error:
-        problems.extend(
-            _explain(detail, places)
-            for detail in error.errors(include_url=False)
+        found = [
+            detail
+            for detail in error.errors(include_url=False, include_context=False, include_input=False)
             # A feed that failed leaves its list empty; the feed's own error says it better.
             if not (detail["loc"][-1] == "feeds" and places.received(tuple(detail["loc"])) == "nothing")
-        )
+            # What else is said of an unreadable address may quote it.
+            and places.known(tuple(detail["loc"])) not in addresses
+        ]
+        problems.extend(_explain(detail, places) for detail in found[:MOST_PROBLEMS])
+        if len(found) > MOST_PROBLEMS:
+            problems.append(
+                Problem(path.name, f"{len(found) - MOST_PROBLEMS:,} more problems", "mend these first")
+            )
     if settings is not None:
         problems.extend(places.problem(*found) for found in source_problems(settings.sources))
     if problems or settings is None:
         raise ConfigurationError(tuple(problems))
     return settings
+
+
+def _unreadable_addresses(
+    written: dict[str, Any], variables: Mapping[str, str], places: Places
+) -> Iterator[tuple[Path_, Problem]]:
+    """The path and the problem of every source's address whose host or port cannot be told from its password."""
+    sources = written.get("sources")
+    for name, source in sources.items() if isinstance(sources, dict) else ():
+        url = source.get("url") if isinstance(source, dict) else None
+        if not isinstance(url, str) or not set(VARIABLE.findall(url)) <= set(variables):
+            continue
+        wrong = unreadable(read_address(url, variables))
+        if wrong is not None:
+            path = ("sources", name, "url")
+            yield path, places.problem(path, *wrong)
 
 
 def cron_problem(text: str) -> str | None:
@@ -264,59 +276,7 @@ def cron_problem(text: str) -> str | None:
     return None
 
 
-class _Places:
-    """Where things stand in the file: names a path, finds its line and what was written there."""
-
-    def __init__(self, file: Path, written: Any, lines: dict[Path_, int]) -> None:
-        self.file = file
-        self.written = written
-        self.lines = lines
-
-    def known(self, path: Path_) -> Path_:
-        """`path` without the parts that validation added and the file does not hold (its last part stays)."""
-        kept: list[str | int] = []
-        value = self.written
-        for position, part in enumerate(path):
-            found = _child(value, part)
-            if found is not _ABSENT:
-                value = found
-                kept.append(part)
-            elif position == len(path) - 1 and isinstance(value, dict) and isinstance(part, str):
-                kept.append(part)
-        return tuple(kept)
-
-    def problem(self, path: Path_, received: str, valid: str) -> Problem:
-        path = self.known(path)
-        line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), None)
-        place = self.file.name + (f":{line}" if line else "")
-        dotted = ".".join(str(part) for part in path)
-        return Problem(f"{place} {dotted}".strip(), redact(received), redact(valid))
-
-    def received(self, path: Path_) -> str:
-        """The value as written (variables not filled in, so that no secret shows), shortened."""
-        value = self.written
-        for part in self.known(path):
-            value = _child(value, part)
-        if value is _ABSENT:
-            return "nothing"
-        if any(str(part).lower() in _SECRET_KEYS for part in path):
-            return "a value that is not shown"
-        text = repr(value)
-        return "received " + (text if len(text) <= 120 else text[:117] + "…")
-
-
-_ABSENT: Any = object()
-
-
-def _child(value: Any, part: str | int) -> Any:
-    if isinstance(value, dict):
-        return value.get(part, _ABSENT)
-    if isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
-        return value[part]
-    return _ABSENT
-
-
-def _explain(detail: Any, places: _Places) -> Problem:
+def _explain(detail: Any, places: Places) -> Problem:
     """One pydantic error in the words of the file."""
     path: Path_ = tuple(detail["loc"])
     kind = detail["type"]
@@ -383,75 +343,3 @@ def _models(annotations: list[Any]) -> Iterator[type[BaseModel]]:
         for option in _unwrap(annotation):
             if isinstance(option, type) and issubclass(option, BaseModel):
                 yield option
-
-
-def _read_yaml(path: Path) -> tuple[dict[str, Any] | None, dict[Path_, int], list[Problem]]:
-    """The file's mapping, the line of each path, and what is wrong with the file itself."""
-    remedy = "give the path of a YAML file, or leave --config out to run the demo company"
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        return None, {}, [Problem(str(path), "no such file", remedy)]
-    except UnicodeDecodeError as error:
-        return None, {}, [Problem(path.name, f"not UTF-8 at byte {error.start}", "save the file as UTF-8")]
-    except OSError as error:
-        return None, {}, [Problem(str(path), f"cannot be read ({error.strerror})", remedy)]
-    try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        lines: dict[Path_, int] = {}
-        problems = list(_walk(node, (), path.name, lines, loader)) if node is not None else []
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path.name}:{mark.line + 1}" if mark else path.name
-        said = getattr(error, "problem", None) or str(error).splitlines()[0]
-        return None, {}, [Problem(where, f"is not YAML ({said})", "check indentation, quotes and colons")]
-    if not isinstance(value, dict):
-        kind = "empty" if value is None else f"a {type(value).__name__}"
-        valid = "valid is a mapping with company, sources and so on"
-        return None, {}, [Problem(path.name, f"the file is {kind}", valid)]
-    return value, lines, problems
-
-
-def _walk(node: Any, path: Path_, file: str, lines: dict[Path_, int], loader: Any) -> Iterator[Problem]:
-    """Note the line of every path below `node`; yields a problem for every key given twice."""
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[Any, int] = {}
-        for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
-            line = key_node.start_mark.line + 1
-            if key in seen:
-                dotted = ".".join(str(part) for part in (*path, key))
-                valid = f"first given on line {seen[key]}; keep one"
-                yield Problem(f"{file}:{line} {dotted}", "key is given twice", valid)
-            seen[key] = line
-            lines[(*path, key)] = line
-            yield from _walk(value_node, (*path, key), file, lines, loader)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, child in enumerate(node.value):
-            yield from _walk(child, (*path, position), file, lines, loader)
-
-
-def _substitute(
-    value: Any, variables: Mapping[str, str], path: Path_, places: _Places, problems: list[Problem]
-) -> Any:
-    """`value` with every `${VARIABLE}` filled in; unknown variables become problems."""
-
-    def below(item: Any, part: str | int) -> Any:
-        return _substitute(item, variables, (*path, part), places, problems)
-
-    if isinstance(value, dict):
-        return {key: below(item, key) for key, item in value.items()}
-    if isinstance(value, list):
-        return [below(item, position) for position, item in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-    for name in _VARIABLE.findall(value):
-        if name not in variables:
-            nearest = closest(name, variables)
-            hint = f" (did you mean {nearest!r}?)" if nearest else ""
-            received = f"environment variable {name} is not set"
-            problems.append(places.problem(path, received, f"set it before running{hint}"))
-    return _VARIABLE.sub(lambda match: variables.get(match[1], match[0]), value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from orchestration.plain_text import fitted, padded, plain
 from orchestration.warehouse import Publication, open_warehouse
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def night_summary(publication: Publication, settings: Settings) -> str:
     """Grades, warnings, overdue share and DSO, quarantine by owner, and where to look next."""
     with open_warehouse(publication.mart_path, read_only=True) as connection:
         sections = [
-            f"{publication.company}: night of {publication.as_of} published",
+            f"{plain(publication.company)}: night of {publication.as_of} published",
             _scores(connection),
             _warnings(connection),
             _receivables(connection, publication.reporting_currency),
@@ -47,11 +48,15 @@ def _scores(connection: duckdb.DuckDBPyConnection) -> str:
     )
     most = max((count for _, count in grades), default=1)
     lines = [f"Customers scored: {sum(count for _, count in grades):,}"]
-    lines += [f"  {grade:<6}{count:>8,}  {'#' * round(_WIDTH * count / most)}" for grade, count in grades]
-    lines += [f"  {_plain(status)}: {count:,} (for example: {reason})" for status, count, reason in others]
+    lines += [
+        f"  {padded(grade, 6)}{count:>8,}  {'#' * round(_WIDTH * count / most)}" for grade, count in grades
+    ]
+    lines += [
+        f"  {_spaced(status)}: {count:,} (for example: {plain(reason)})" for status, count, reason in others
+    ]
     for kind, role, reason in model:
-        lines.append(f"  model: {kind}, {role}")
-        lines += textwrap.wrap(reason, 100, initial_indent="    ", subsequent_indent="    ")
+        lines.append(f"  model: {plain(kind)}, {plain(role)}")
+        lines += textwrap.wrap(plain(reason), 100, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
 
 
@@ -63,7 +68,7 @@ def _warnings(connection: duckdb.DuckDBPyConnection) -> str:
     )
     red, amber = sum(row[1] for row in by_rule), sum(row[2] for row in by_rule)
     lines = [f"Open warnings: {red:,} red, {amber:,} amber"]
-    lines += [f"  {_plain(rule):<{_WIDTH}}{r:>6,} red {a:>6,} amber" for rule, r, a in by_rule]
+    lines += [f"  {padded(_spaced(rule), _WIDTH)}{r:>6,} red {a:>6,} amber" for rule, r, a in by_rule]
     return "\n".join(lines)
 
 
@@ -80,7 +85,7 @@ def _receivables(connection: duckdb.DuckDBPyConnection, currency: str) -> str:
     return "\n".join(
         [
             f"Receivables on {measured_on}",
-            f"  open             {open_amount:>18,.2f} {currency}",
+            f"  open             {open_amount:>18,.2f} {plain(currency)}",
             f"  overdue share    {_shown(overdue_share, '{:.1%}'):>18}",
             f"  DSO              {_shown(dso_days, '{:.1f} days'):>18}",
             f"  bad-debt rate    {_shown(bad_debt_rate, '{:.2%}'):>18}",
@@ -96,7 +101,7 @@ def _quarantine(connection: duckdb.DuckDBPyConnection) -> str:
         "order by open_rows desc, owner",
     )
     lines = [f"Rows in quarantine: {sum(row[1] for row in owners):,}"]
-    lines += [f"  {owner:<{_WIDTH}}{rows:>8,}  mostly {_plain(rule)}" for owner, rows, rule in owners]
+    lines += [f"  {padded(owner, _WIDTH)}{rows:>8,}  mostly {_spaced(rule)}" for owner, rows, rule in owners]
     return "\n".join(lines)
 
 
@@ -112,8 +117,8 @@ def _where_next(connection: duckdb.DuckDBPyConnection, publication: Publication,
     )
     lines = ["Look first at"]
     lines += [
-        f"  {code}  {(name or '')[:28]:<28}  {grade or '-':<4} net exposure {exposure:>12,.0f}  "
-        f"{warnings} warnings, {first}"
+        f"  {plain(code)}  {fitted(name or '', 28)}  {padded(grade or '-', 4)} net exposure {exposure:>12,.0f}  "
+        f"{warnings} warnings, {plain(first)}"
         for code, name, grade, exposure, warnings, first in cases
     ]
     lines += [
@@ -130,8 +135,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, 
     return connection.execute(query).fetchall()
 
 
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
+def _spaced(name: str) -> str:
+    return plain(name).replace("_", " ")
 
 
 def _shown(value: Any, form: str) -> str:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 PAGES = "tables"
 
+# Keys and messages from the data longer than this are cut, and what has no shape is written out, but for what
+# Persian, Hindi and French need between letters.
+_LONGEST_KEY = 300
+_LONGEST_MESSAGE = 3_000
+_KEPT = "\u200c\u200d\xa0\u202f\u3000"
+
 # What Great Expectations would fetch when a page is opened, and its links to pages that are not made.
 _FETCHED = re.compile(
     r"<link\b[^>]*>|<script\b[^>]*src=\"https?://[^>]*>\s*</script>|<img\b[^>]*src=\"https?://[^>]*>",
@@ -47,6 +53,12 @@ def without_network(page: str) -> str:
     return page.replace("</head>", f"{_style()}\n</head>", 1).replace("</body>", f"{_FILTER}\n</body>", 1)
 
 
+def shown(text: str, longest: int = _LONGEST_KEY) -> str:
+    """`text` from the data as a page may hold it: escaped for HTML, cut, and turning no line of writing around."""
+    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    return escape("".join(c if c.isprintable() or c in _KEPT else ascii(c)[1:-1] for c in cut))
+
+
 def write_index(con: DuckDBPyConnection, docs_dir: Path, *, as_of: date, company: str) -> Path:
     """Write index.html: every table judged on `as_of`, by both gates, what failed first; answers its path.
 
@@ -69,7 +81,7 @@ def write_index(con: DuckDBPyConnection, docs_dir: Path, *, as_of: date, company
         """,
         [as_of],
     ).fetchall()
-    title = escape(f"{company}: data quality on {as_of}")
+    title = f"{shown(company)}: data quality on {as_of}"
     lines = [
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="UTF-8"><title>{title}</title>',
         f'<meta name="viewport" content="width=device-width, initial-scale=1">{_style()}</head>',
@@ -81,7 +93,8 @@ def write_index(con: DuckDBPyConnection, docs_dir: Path, *, as_of: date, company
     ]
     for status, severity, rule, table, owner, dimension, expected, message, remedy, keys in findings:
         word = "could not run" if status == "error" else severity
-        found = "<br>".join(escape(part) for part in [message, "; ".join(keys or [])] if part)
+        said = [shown(message or "", _LONGEST_MESSAGE), "; ".join(map(shown, keys or []))]
+        found = "<br>".join(part for part in said if part)
         lines.append(
             f'<tr><td class="{escape(status)}">{escape(word)}</td><td>{escape(rule)} ({_link(docs_dir, table)})<br>'
             f"{escape(expected)}<br>{found}</td><td>{escape(owner)}<br>{escape(dimension)}</td>"

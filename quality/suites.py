@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from quality.catalog import KINDS, MART
-from quality.docs import PAGES, without_network
+from quality.docs import PAGES, shown, without_network
 from quality.evaluation import Outcome
 
 if TYPE_CHECKING:
@@ -127,19 +127,21 @@ def _description(outcome: Outcome, keys: Sequence[str]) -> str:
     """The rule as Data Docs show it; they print it as HTML, so whatever came with the data is escaped."""
     rule = outcome.rule
     lines = [
-        f"{rule.id}: {rule.expected}",
-        f"{rule.dimension}, {rule.severity}, {rule.owner}",
-        f"Why: {rule.reason}",
-        f"To mend: {rule.remedy}",
-    ]
-    if outcome.rows_failed and KINDS[rule.kind].looks_at == "table":
-        lines.append(f"Found: {'; '.join(keys)}")
-    elif outcome.rows_failed:
-        lines.append(
-            f"{outcome.rows_failed:,} of {outcome.rows_checked:,} rows fail, among them {'; '.join(keys)}"
+        escape(line)
+        for line in (
+            f"{rule.id}: {rule.expected}",
+            f"{rule.dimension}, {rule.severity}, {rule.owner}",
+            f"Why: {rule.reason}",
+            f"To mend: {rule.remedy}",
         )
+    ]
+    found = "; ".join(map(shown, keys))
+    if outcome.rows_failed and KINDS[rule.kind].looks_at == "table":
+        lines.append(f"Found: {found}")
+    elif outcome.rows_failed:
+        lines.append(f"{outcome.rows_failed:,} of {outcome.rows_checked:,} rows fail, among them {found}")
     # A dollar sign would start a placeholder of the template.
-    return "<br>".join(escape(line).replace("$", "&#36;") for line in lines)
+    return "<br>".join(lines).replace("$", "&#36;")
 
 
 def _query(outcome: Outcome) -> str:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from orchestration.masking import mask
 from orchestration.sources.contract import CONTRACT, Table
 from orchestration.sources.contract import Field as ContractField
-from orchestration.sources.errors import closest, redact
+from orchestration.sources.errors import closest
 
 RepairKind = Literal["strip", "collapse_spaces", "upper", "drop_decimal_zero", "pad_left", "swap_day_month"]
 FileFormat = Literal["csv", "json", "jsonl", "parquet", "excel"]
@@ -309,7 +310,7 @@ class DatabaseSource(Section):
     @property
     def display_url(self) -> str:
         """The URL with its password masked, fit for messages."""
-        return redact(self.url.get_secret_value())
+        return mask(self.url.get_secret_value())
 
 
 class FileSource(Section):

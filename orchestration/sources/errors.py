@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
 
-_URL_SECRET = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s:/@]*):(?P<secret>[^\s/]+)@")
-_NAMED_SECRET = re.compile(
-    r"(?i)\b(?P<name>password|passwd|pwd|token|api[_-]?key|secret|authorization)"
-    r"(?P<sep>['\"]?\s*[=:]\s*['\"]?)(?:bearer\s+)?[^\s&;,'\"]+"
-)
-
-
-def redact(text: str) -> str:
-    """`text` with the password of every URL, and every `password=`-like value, replaced by `***`."""
-    text = _URL_SECRET.sub(r"\g<head>:***@", text)
-    return _NAMED_SECRET.sub(r"\g<name>\g<sep>***", text)
+from orchestration.masking import mask
+from orchestration.plain_text import plain
 
 
 def closest(received: str, valid: Iterable[str]) -> str | None:
@@ -30,16 +20,17 @@ class SourceError(Exception):
     """A source cannot be read as configured; running again without a change gives the same result.
 
     Attributes hold the parts of the message: `where` (source, table or file), `received`, `valid`
-    (what would have been accepted) and `remedy`. Credentials are masked in all of them.
+    (what would have been accepted) and `remedy`. Secrets are masked in all of them, and each
+    is one line, whatever the names and values from the source hold.
     """
 
     is_transient = False
 
     def __init__(self, where: str, received: str, *, valid: str = "", remedy: str = "") -> None:
-        self.where = redact(where)
-        self.received = redact(received)
-        self.valid = redact(valid)
-        self.remedy = redact(remedy)
+        self.where = plain(mask(where))
+        self.received = plain(mask(received))
+        self.valid = plain(mask(valid))
+        self.remedy = plain(mask(remedy))
         super().__init__(str(self))
 
     def __str__(self) -> str:

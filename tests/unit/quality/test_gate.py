@@ -52,6 +52,27 @@ def test_docs_name_failing_keys_and_run_nothing_that_came_with_the_data(
     assert "<script>alert(1)" not in pages
 
 
+def test_docs_show_hostile_names_as_text_and_cut_megabytes(sound: Warehouse, tmp_path: Path) -> None:
+    sound.docs_dir = tmp_path
+    hostile = (
+        "<script>run()</script><img src=x onerror=run()>\x1b[2J\u202e=cmd()|'{{m}} ${m} <!-- </style>\nاسم‌"
+    )
+    changed = dict.fromkeys(("legal_entity", "document_type", "currency", "amount", "customer_id"), hostile)
+    sound.add("invoices", **changed, invoice_id=hostile, due_date=None)
+    sound.add("invoices", invoice_id="A" * 1_000_000, due_date=None)
+    sound.add("customers", customer_id=hostile, legal_name=hostile, country=hostile)
+    sound.gate("invoices", "customers", company=hostile)
+    pages = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.html")]
+    assert len(pages) == 3
+    for page in pages:
+        assert "&lt;script&gt;run()&lt;/script&gt;&lt;img src=x onerror=run()&gt;\\x1b[2J\\u202e" in page
+        assert not [
+            part for part in ("<script>run", "<img src=x", "\x1b", "\u202e", "<!-- </style>") if part in page
+        ]
+        assert "\\nاسم‌" in page
+        assert len(page) < 200_000
+
+
 def test_docs_of_an_earlier_night_are_replaced_and_other_files_left(sound: Warehouse, tmp_path: Path) -> None:
     sound.docs_dir = tmp_path
     (tmp_path / "note.txt").write_text("mine", encoding="utf-8")
