@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from orchestration.settings import Settings
 from orchestration.sources import database, files, rest
@@ -58,6 +58,7 @@ class Plan:
     source_system: str
     table: Table
     where: str
+    kind: Literal["database", "files", "rest"]
     feeds: list[Feed] = field(default_factory=list)
     totals: Feed | None = None
     is_full: bool = False
@@ -107,7 +108,7 @@ def plan_all(
         checked = False
         for table_name, table in source.tables.items():
             system = table.key_space or name
-            plan = Plan(system, CONTRACT[table_name], f"{name}.{table_name}")
+            plan = Plan(system, CONTRACT[table_name], f"{name}.{table_name}", source.kind)
             plans.append(plan)
             newest = connection.execute(
                 "select max(as_of_date) from ops.landing where source_system = ? and table_name = ?",
