@@ -191,7 +191,7 @@ def probe(settings: Settings) -> list[tuple[str, str | None]]:
                         where = f"source {name}, {table_name}"
                         for path, label in files.find_files(where, feed):
                             at = f"{where}, file {path.name}"
-                            columns = files.inspect_file(at, feed, path, label, "").columns
+                            columns = files.inspect_file(at, feed, path, label).columns
                             check_columns(at, feed, CONTRACT[table_name], columns)
             found.append((name, None))
         except SourceError as error:

@@ -60,10 +60,11 @@ def measure_loss(
         return None
     before = rows_by_file(connection, plan)
     shrunk = [
-        f"file {file.label} shrank from {before[file.label]:,} to {read.get(file.label, 0):,} rows"
+        f"file {file.shown_name} holds {read.get(file.label, 0):,} rows after {before[file.label]:,}"
         for file in plan.read_files
         if read.get(file.label, 0) < before.get(file.label, 0)
     ]
+    shrunk += [f"file {label} is a copy of {original}" for label, original in plan.duplicates]
     return Loss(
         plan.where,
         plan.table.name,

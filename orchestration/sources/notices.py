@@ -51,7 +51,7 @@ def about_empty_deliveries(
         for file in plan.read_files
         if (
             line := _about_file(
-                plan, file.path.name, file.format, counts.get(file.label), before.get(file.label)
+                plan, file.shown_name, file.format, counts.get(file.label), before.get(file.label)
             )
         )
     ]

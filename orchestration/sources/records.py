@@ -290,7 +290,7 @@ def _record_files(
     for name, original in [*entries, *plan.duplicates]:
         file = by_label.get(original)
         if file is not None:
-            size, digest = file.size_bytes, file.content_hash
+            size, digest = file.fingerprint.size_bytes, file.fingerprint.content_hash
         else:
             found = connection.execute(
                 "select size_bytes, content_hash from ops.landed_file "

@@ -162,7 +162,7 @@ def _map_feeds(
         query = mapping_query(
             relations[feed.number],
             plan.table,
-            feed.mapped,
+            feed.mapped.model_copy(update={"fields": {}}) if feed.is_empty else feed.mapped,
             feed.columns,
             time_zone=time_zone,
             lookups=lambda name: names[name],
