@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -36,6 +36,15 @@ class ConfigurationError(Exception):
         super().__init__("\n".join(lines))
 
 
+def _refuse_unknown_tables(names: Iterable[str]) -> None:
+    """Raise ValueError at the first of `names` that is no contract table."""
+    for name in names:
+        if name not in CONTRACT:
+            nearest = closest(name, CONTRACT)
+            hint = f"did you mean {nearest!r}? " if nearest else ""
+            raise ValueError(f"names unknown table {name!r}; {hint}valid: {', '.join(CONTRACT)}")
+
+
 class ModelSettings(Section):
     """What the customer model predicts."""
 
@@ -54,11 +63,8 @@ class QualitySettings(Section):
     @field_validator("thresholds")
     @classmethod
     def _shares_of_known_tables(cls, value: dict[str, float]) -> dict[str, float]:
+        _refuse_unknown_tables(value)
         for table, share in value.items():
-            if table not in CONTRACT:
-                nearest = closest(table, CONTRACT)
-                hint = f"did you mean {nearest!r}? " if nearest else ""
-                raise ValueError(f"names unknown table {table!r}; {hint}valid: {', '.join(CONTRACT)}")
             if not 0 <= share <= 1:
                 raise ValueError(f"{table}: {share} is no share; valid is a number from 0 to 1")
         return value
@@ -66,6 +72,34 @@ class QualitySettings(Section):
     def threshold_of(self, table: str) -> float:
         """The share of quarantined rows that contract table `table` may have."""
         return self.thresholds.get(table, self.quarantine_threshold)
+
+
+class DropLimit(Section):
+    """How many rows one table may lose in a night; what is left out holds as for every table."""
+
+    drop_share: float | None = Field(default=None, ge=0, le=1)
+    drop_rows: int | None = Field(default=None, ge=1)
+
+
+class LandingSettings(Section):
+    """When a full delivery lacks so many known rows that the night stops: more than `drop_share` (0..1) of the
+    table's rows, and at least `drop_rows` of them. A table that has become empty stops it in any case."""
+
+    drop_share: float = Field(default=0.10, ge=0, le=1)
+    drop_rows: int = Field(default=10, ge=1)
+    tables: dict[str, DropLimit] = Field(default_factory=dict)
+
+    @field_validator("tables")
+    @classmethod
+    def _known_tables(cls, value: dict[str, DropLimit]) -> dict[str, DropLimit]:
+        _refuse_unknown_tables(value)
+        return value
+
+    def drop_limit_of(self, table: str) -> tuple[float, int]:
+        """The share and the number of its rows that contract table `table` may lose in a night."""
+        own = self.tables.get(table, DropLimit())
+        share = self.drop_share if own.drop_share is None else own.drop_share
+        return share, self.drop_rows if own.drop_rows is None else own.drop_rows
 
 
 class DemoSettings(Section):
@@ -114,6 +148,7 @@ class Settings(Section):
     sources: dict[str, Source] = Field(min_length=1)
     model: ModelSettings = ModelSettings()
     quality: QualitySettings = QualitySettings()
+    landing: LandingSettings = LandingSettings()
     demo: DemoSettings | None = None
     stewardship: StewardshipSettings = StewardshipSettings()
     publications: PublicationSettings = PublicationSettings()

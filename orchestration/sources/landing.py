@@ -1,10 +1,10 @@
-"""Lands every configured source in `raw`: new versions and tombstones, one transaction per table."""
+"""Lands every configured source in `raw`: new versions and tombstones, all of a night in one transaction."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,14 @@ from orchestration.sources import database, files
 from orchestration.sources.config import DatabaseSource, FileSource
 from orchestration.sources.contract import CONTRACT, TABLES
 from orchestration.sources.errors import SourceError
+from orchestration.sources.losses import Loss, check_names, judge_losses
 from orchestration.sources.mapping import check_columns
+from orchestration.sources.notices import (
+    about_a_silent_night,
+    about_empty_deliveries,
+    about_new_column,
+    nights_in_words,
+)
 from orchestration.sources.planning import Plan, plan_all
 from orchestration.sources.records import (
     LandingResult,
@@ -23,9 +30,11 @@ from orchestration.sources.records import (
     record_columns,
     record_landing,
     record_providers,
+    rows_by_file,
 )
 from orchestration.sources.transport import transport
 from orchestration.sources.versions import append_versions, rebuild_landed
+from orchestration.sources.withdrawal import unseen_nights, withdraw_landings
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,77 +48,127 @@ def land(
     progress: Callable[[str], None] | None = None,
     warn: Callable[[str], None] | None = None,
     full_refresh: bool = False,
+    accept_drop: Collection[str] = (),
 ) -> list[LandingResult]:
     """Read every source and append what is new to `raw`; rebuild `staging.landed_<table>` as of `as_of`.
 
-    Reading starts from what `raw` itself holds, so a killed landing repeats cleanly and running twice lands
-    nothing twice. A night before the newest landed one reads no source: it replays what is in `raw`.
+    A night lands whole or not at all: refused or killed, it leaves no mark. Reading starts from what `raw` itself
+    holds, so running twice lands nothing twice. A night before a published one reads no source: it replays what
+    is in `raw`. Landings of later nights that were never published are taken back first.
 
     Parameters
     ----------
     warehouse
-        Open connection, or path of the warehouse file.
+        Open connection without a transaction in progress, or path of the warehouse file.
     as_of
         The night; stamps `_loaded_at`.
     progress
         Called with one line of text per table.
     warn
-        Called with one line of text for each column a source shows for the first time after its table landed.
+        Called with one line of text for all that a person should know and that does not stop the night: new
+        columns, empty deliveries, missing files, accepted losses, nights taken back, a night that reads nothing.
     full_refresh
-        Read everything again, and accept tables that have become empty.
+        Read everything again.
+    accept_drop
+        Tables as `source.table` of the configuration whose rows may be gone tonight, however many.
 
     Raises
     ------
     SourceError
-        A source cannot be read as configured. Tables landed before it stay; nothing is half landed.
+        A source cannot be read as configured, more rows are gone than `landing` in the configuration allows, or
+        `accept_drop` names an unknown table.
     TransientSourceError
         A source did not answer; the same call may succeed later.
     """
+    check_names(accept_drop, settings)
     say = progress or (lambda _: None)
     notice = warn or say
     with _connection(warehouse) as connection:
         create_tables(connection)
-        empty = {table.name for table in TABLES if _is_empty(connection, table.name)}
         work = settings.landing_dir
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
+        connection.begin()
         try:
+            told = _withdraw_unseen(connection, as_of)
+            empty = {table.name for table in TABLES if _is_empty(connection, table.name)}
             plans = plan_all(connection, settings, as_of, full_refresh, work)
-            feeds = [
-                feed for plan in plans for feed in [*plan.feeds, *([plan.totals] if plan.totals else [])]
-            ]
+            feeds = [feed for plan in plans for feed in plan.all_feeds]
             started = time.perf_counter()
             relations = transport(feeds, work)
             if feeds:
                 say(f"{len(feeds)} tables and files read in {time.perf_counter() - started:.1f} s")
-            results: list[LandingResult] = []
-            for plan in plans:
-                landed = _land_table(connection, plan, relations, settings, as_of, full_refresh)
-                results.extend(landed)
-                read, new = sum(item.rows_read for item in landed), sum(item.rows_landed for item in landed)
-                say(f"{plan.where}: {read:,} rows read, {new:,} new or changed")
-                for column in record_columns(connection, plan, as_of):
-                    notice(_about_new_column(plan, column))
+            results, found = _land_tables(connection, plans, relations, settings, as_of, say, accept_drop)
             record_providers(connection, settings)
-            repeated = {plan.table.name for plan in plans if plan.rounds > 1}
-            for table in TABLES:
-                is_new = table.name in empty and table.name not in repeated
-                connection.begin()
-                rebuild_landed(connection, table, as_of, is_new=is_new)
-                connection.commit()
+            told += found + about_a_silent_night(connection, plans, results, as_of)
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
+        for line in told:
+            notice(line)
+        repeated = {plan.table.name for plan in plans if plan.rounds > 1}
+        for table in TABLES:
+            is_new = table.name in empty and table.name not in repeated
+            connection.begin()
+            rebuild_landed(connection, table, as_of, is_new=is_new)
+            connection.commit()
     return results
 
 
-def _about_new_column(plan: Plan, column: str) -> str:
-    if column in plan.mapped_columns:
-        return f"{plan.where}: new column {column!r}, read by the mapping"
-    kept = "its values are kept in raw" if any(column in feed.kept for feed in plan.feeds) else "not kept"
-    return (
-        f"{plan.where}: new column {column!r} is not read: no field of {plan.table.name} is mapped to it "
-        f"({kept}); map it under `fields`, or name it under `ignore`"
-    )
+def _withdraw_unseen(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[str]:
+    nights = unseen_nights(connection, as_of)
+    if not nights:
+        return []
+    taken = withdraw_landings(connection, nights)
+    return [
+        f"the landing of {nights_in_words(nights)}, later than {as_of.isoformat()} and never published, is taken "
+        f"back ({taken.versions:,} row versions in {taken.tables} tables); the sources were read anew"
+    ]
+
+
+def _land_tables(
+    connection: duckdb.DuckDBPyConnection,
+    plans: Sequence[Plan],
+    relations: Mapping[int, str],
+    settings: Settings,
+    as_of: date,
+    say: Callable[[str], None],
+    accept_drop: Collection[str],
+) -> tuple[list[LandingResult], list[str]]:
+    """Append what every plan read; returns the record of it and what is to be told.
+
+    Every table is looked at before any loss is judged, so that all losses are named at once.
+    """
+    results: list[LandingResult] = []
+    losses: list[Loss] = []
+    told: list[str] = []
+    for plan in plans:
+        if plan.status == "replayed":
+            results.append(LandingResult(plan.source_system, plan.table.name, "", 0, 0, 0, None, "replayed"))
+            continue
+        before = rows_by_file(connection, plan)
+        counts: dict[str, tuple[int, int, int]] = {}
+        loss = None
+        if plan.feeds or plan.gone:
+            counts, loss = append_versions(connection, plan, relations, settings, as_of)
+        landed = record_landing(connection, plan, counts, as_of)
+        results.extend(landed)
+        losses.extend([loss] if loss is not None else [])
+        read, new, deleted = (
+            sum(item.rows_read for item in landed),
+            sum(item.rows_landed for item in landed),
+            sum(item.rows_deleted for item in landed),
+        )
+        say(
+            f"{plan.where}: {read:,} rows read, {new:,} new or changed"
+            + (f", {deleted:,} deleted" if deleted else "")
+        )
+        told += about_empty_deliveries(connection, plan, counts, before, as_of)
+        told += [about_new_column(plan, column) for column in record_columns(connection, plan, as_of)]
+    return results, [*judge_losses(losses, settings, as_of, accept_drop), *told]
 
 
 def _is_empty(connection: duckdb.DuckDBPyConnection, table_name: str) -> bool:
@@ -132,7 +191,7 @@ def probe(settings: Settings) -> list[tuple[str, str | None]]:
                         where = f"source {name}, {table_name}"
                         for path, label in files.find_files(where, feed):
                             at = f"{where}, file {path.name}"
-                            columns = files.inspect_file(at, feed, path, label, "").columns
+                            columns = files.inspect_file(at, feed, path, label).columns
                             check_columns(at, feed, CONTRACT[table_name], columns)
             found.append((name, None))
         except SourceError as error:
@@ -153,26 +212,3 @@ def _connection(warehouse: duckdb.DuckDBPyConnection | Path) -> Iterator[duckdb.
         yield connection
     finally:
         connection.close()
-
-
-def _land_table(
-    connection: duckdb.DuckDBPyConnection,
-    plan: Plan,
-    relations: Mapping[int, str],
-    settings: Settings,
-    as_of: date,
-    full_refresh: bool,
-) -> list[LandingResult]:
-    if plan.status == "replayed":
-        return [LandingResult(plan.source_system, plan.table.name, "", 0, 0, 0, None, "replayed")]
-    connection.begin()
-    try:
-        counts: dict[str, tuple[int, int, int]] = {}
-        if plan.feeds or plan.gone:
-            counts = append_versions(connection, plan, relations, settings, as_of, full_refresh)
-        results = record_landing(connection, plan, counts, as_of)
-        connection.commit()
-    except BaseException:
-        connection.rollback()
-        raise
-    return results

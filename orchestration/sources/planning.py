@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from orchestration.settings import Settings
 from orchestration.sources import database, files, rest
@@ -45,6 +45,8 @@ class Feed:
     only: tuple[str, ...] = ()
     # Those of `columns` that no field is mapped to, read only to be kept.
     kept: tuple[str, ...] = ()
+    # The delivery holds no record and shows no columns, so there is nothing to map.
+    is_empty: bool = False
 
     @property
     def landing_name(self) -> str:
@@ -58,6 +60,7 @@ class Plan:
     source_system: str
     table: Table
     where: str
+    kind: Literal["database", "files", "rest"]
     feeds: list[Feed] = field(default_factory=list)
     totals: Feed | None = None
     is_full: bool = False
@@ -107,7 +110,7 @@ def plan_all(
         checked = False
         for table_name, table in source.tables.items():
             system = table.key_space or name
-            plan = Plan(system, CONTRACT[table_name], f"{name}.{table_name}")
+            plan = Plan(system, CONTRACT[table_name], f"{name}.{table_name}", source.kind)
             plans.append(plan)
             newest = connection.execute(
                 "select max(as_of_date) from ops.landing where source_system = ? and table_name = ?",
@@ -194,13 +197,15 @@ def _plan_files(
         ).fetchall()
     }
     where = f"source {source_name}, {table_name}"
-    present: list[tuple[FileFeed, Path, str, str]] = []
+    present: list[tuple[FileFeed, Path, str, files.Fingerprint]] = []
     for feed in table.feeds:
         found = files.find_files(where, feed)
         if table.delivery == "latest_snapshot":
             # Rows keep one label, so that those that stay the same still belong to the newest export.
             found = [(found[-1][0], feed.label)]
-        present.extend((feed, path, label, files.content_hash(path)) for path, label in found)
+        for path, label in found:
+            mark = files.fingerprint(f"{where}, file {path.name}", feed, path)
+            present.append((feed, path, label, mark))
     labels = [label for _, _, label, _ in present]
     for _, path, label, _ in present:
         if labels.count(label) > 1 and table.delivery == "changes":
@@ -210,8 +215,8 @@ def _plan_files(
 
     changed = {
         label
-        for _, path, label, digest in present
-        if full_refresh or landed.get(label) != (path.stat().st_size, digest)
+        for _, _, label, mark in present
+        if full_refresh or landed.get(label) != (mark.size_bytes, mark.content_hash)
     }
     # A lookup or a choice among all spellings needs every file, not only the new ones.
     reads_all = table.delivery != "changes" or any(
@@ -228,23 +233,27 @@ def _plan_files(
     seen = {digest: label for label, (_, digest) in landed.items() if label in labels and label not in wanted}
     for feed in table.feeds:
         chosen: list[files.SourceFile] = []
-        for owner, path, label, digest in present:
+        for owner, path, label, mark in present:
             if owner is not feed or label not in wanted:
                 continue
-            if digest in seen:
-                plan.duplicates.append((label, seen[digest]))
+            if mark.content_hash in seen:
+                plan.duplicates.append((label, seen[mark.content_hash]))
                 continue
-            seen[digest] = label
+            seen[mark.content_hash] = label
             at = f"{where}, file {path.name}"
-            file = files.inspect_file(at, feed, path, label, digest)
-            check_columns(at, feed, plan.table, file.columns)
+            file = files.inspect_file(at, feed, path, label, mark)
+            if file.has_records:
+                check_columns(at, feed, plan.table, file.columns)
             chosen.append(file)
         if chosen:
             shown = list(dict.fromkeys(name for file in chosen for name in file.columns))
             kept = _new_unmapped(connection, plan, feed, shown)
             columns = needed_columns(feed, shown, plan.table, kept=kept)
             stream = _file_stream(where, chosen, columns)
-            plan.feeds.append(Feed(next(numbers), feed.name, feed, columns, stream, kept=kept))
+            is_empty = not any(file.has_records for file in chosen)
+            plan.feeds.append(
+                Feed(next(numbers), feed.name, feed, columns, stream, kept=kept, is_empty=is_empty)
+            )
             plan.read_files.extend(chosen)
             plan.found_columns = tuple(dict.fromkeys([*plan.found_columns, *shown]))
 
@@ -282,10 +291,10 @@ def _plan_rest(
     number = next(numbers)
     target = work / f"answer_{number}.jsonl"
     if rest.download(source, table_name, table, target, since=since) == 0:
-        plan.feeds = [Feed(number, None, table, [], lambda: iter(()))]
+        plan.feeds = [Feed(number, None, table, [], lambda: iter(()), is_empty=True)]
         return
     where = f"source {source.name}, {table_name}"
-    answer = files.inspect_file(where, FileFeed(files=(str(target),), format="jsonl"), target, label, "")
+    answer = files.inspect_file(where, FileFeed(files=(str(target),), format="jsonl"), target, label)
     check_columns(where, table, plan.table, answer.columns)
     plan.found_columns = answer.columns
     kept = _new_unmapped(connection, plan, table, answer.columns)

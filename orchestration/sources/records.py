@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from orchestration.night_book import prepare_night_book
 from orchestration.settings import Settings
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import duckdb
 
 _SCHEMAS = ("raw", "staging", "ops")
+# Spaces and underscores would pass the cast, so the form is checked first.
+_IS_PLAIN = "regexp_full_match(amount, '[+-]?[0-9]+([.][0-9]+)?')"
+PLAIN_AMOUNT = f"case when {_IS_PLAIN} then try_cast(amount as decimal(38, 6)) end"
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class LandingResult:
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the schemas and tables the landing writes, where they are missing."""
+    """Create the schemas and tables the landing writes, and the book of nights, where they are missing."""
     for schema in _SCHEMAS:
         connection.execute(f"create schema if not exists {schema}")
     system = ", ".join(f"{name} {kind}" for name, kind in SYSTEM_COLUMNS)
@@ -80,6 +84,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         "_occurrence integer, column_name varchar, repair varchar, original_value varchar, "
         "repaired_value varchar, reason varchar)"
     )
+    prepare_night_book(connection)
 
 
 def record_repairs(
@@ -168,13 +173,10 @@ def record_totals(
             "delete from ops.source_total where source_system = ? and table_name = ? and source_file = ?",
             [plan.source_system, plan.table.name, name],
         )
-    # Spaces and underscores would pass the cast, so the form is checked first.
-    is_plain = "regexp_full_match(amount, '[+-]?[0-9]+([.][0-9]+)?')"
-    amount = f"case when {is_plain} then try_cast(amount as decimal(38, 6)) end"
     connection.execute(
         f"insert into ops.source_total select $as_of, $system, $table, _source_file, currency, count(*), "
         f"coalesce(sum(amount), 0), count(*) - count(amount) from "
-        f"(select _source_file, currency, {amount} as amount from {rows}) group by _source_file, currency "
+        f"(select _source_file, currency, {PLAIN_AMOUNT} as amount from {rows}) group by _source_file, currency "
         "order by _source_file, currency",
         {"as_of": as_of, "system": plan.source_system, "table": plan.table.name},
     )
@@ -195,7 +197,7 @@ def record_landing(
         if name in duplicates:
             status = "duplicate"
             original = counts.get(duplicates[name])
-            read = original[0] if original else _rows_of_file(connection, plan, duplicates[name])
+            read = original[0] if original else rows_by_file(connection, plan).get(duplicates[name], 0)
         elif name in plan.unchanged:
             status = "unchanged"
         results.append(LandingResult(system, table, name, read, landed, deleted, plan.cursor_value, status))
@@ -264,13 +266,15 @@ def record_columns(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: dat
     return [name for name in new if name not in ignored] if known else []
 
 
-def _rows_of_file(connection: duckdb.DuckDBPyConnection, plan: Plan, name: str) -> int:
-    row = connection.execute(
-        "select max(rows_read) from ops.landed_file "
-        "where source_system = ? and table_name = ? and source_file = ?",
-        [plan.source_system, plan.table.name, name],
-    ).fetchone()
-    return int(row[0] or 0) if row else 0
+def rows_by_file(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str, int]:
+    """How many rows each file of the plan's table held when it was last read."""
+    return dict(
+        connection.execute(
+            "select source_file, max(rows_read) from ops.landed_file "
+            "where source_system = ? and table_name = ? group by source_file",
+            [plan.source_system, plan.table.name],
+        ).fetchall()
+    )
 
 
 def _record_files(
@@ -286,7 +290,7 @@ def _record_files(
     for name, original in [*entries, *plan.duplicates]:
         file = by_label.get(original)
         if file is not None:
-            size, digest = file.size_bytes, file.content_hash
+            size, digest = file.fingerprint.size_bytes, file.fingerprint.content_hash
         else:
             found = connection.execute(
                 "select size_bytes, content_hash from ops.landed_file "
@@ -313,7 +317,5 @@ def record_providers(connection: duckdb.DuckDBPyConnection, settings: Settings) 
         rows.extend((table.name, system, True) for system in systems)
         if not systems:
             rows.append((table.name, None, False))
-    connection.begin()
     connection.execute("delete from ops.source_table")
     connection.executemany("insert into ops.source_table values (?, ?, ?)", rows)
-    connection.commit()

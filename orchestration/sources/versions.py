@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestration.settings import Settings
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, Table
 from orchestration.sources.errors import SourceError
+from orchestration.sources.losses import Loss, measure_loss
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
 from orchestration.sources.planning import Feed, Plan
 from orchestration.sources.records import record_repairs, record_totals
@@ -23,9 +24,8 @@ def append_versions(
     relations: Mapping[int, str],
     settings: Settings,
     as_of: date,
-    full_refresh: bool,
-) -> dict[str, tuple[int, int, int]]:
-    """Map, compare and append; returns rows (read, landed, deleted) by source file.
+) -> tuple[dict[str, tuple[int, int, int]], Loss | None]:
+    """Map, compare and append; returns rows (read, landed, deleted) by source file, and what a full delivery lacks.
 
     Files that each bring changes are deliveries of their own, in order of their names: where two of them
     carry one key, the later one's row becomes a version after the earlier one's. Everything else read in one
@@ -33,17 +33,18 @@ def append_versions(
     """
     queries = _map_feeds(connection, plan, relations, settings.time_zone)
     _collect(connection, plan, queries)
-    if plan.is_full and not full_refresh:
-        _refuse_emptied(connection, plan)
     as_read = "picked_rows" if plan.picked_fields else "collected_rows"
     read = _counts(connection, f"select _source_file, count(*) from {as_read} group by _source_file")
     landed: dict[str, int] = {}
     deleted: dict[str, int] = {}
+    loss: Loss | None = None
     is_first = _is_first_load(connection, plan, as_of)
     plan.rounds = _split_deliveries(connection, plan)
     for round_number in range(1, plan.rounds + 1):
         _make(connection, plan, "view", "delivery", f"select * from read_rows where _round = {round_number}")
-        _number_occurrences(connection, plan)
+        live = _number_occurrences(connection, plan)
+        if plan.is_full:
+            loss = measure_loss(connection, plan, live, read)
         for name, count in _append_new(connection, plan, as_of, is_first).items():
             landed[name] = landed.get(name, 0) + count
         if plan.is_full:
@@ -52,10 +53,8 @@ def append_versions(
     record_totals(connection, plan, relations, settings.time_zone, as_of)
     _drop(connection, plan, "new_rows", "delivery", "read_rows", "collected_rows", "picked_rows")
     _drop(connection, plan, "vanished_rows", *(f"mapped_{number}" for number in queries))
-    return {
-        name: (read.get(name, 0), landed.get(name, 0), deleted.get(name, 0))
-        for name in sorted({*read, *landed, *deleted})
-    }
+    names = sorted({*read, *landed, *deleted})
+    return {name: (read.get(name, 0), landed.get(name, 0), deleted.get(name, 0)) for name in names}, loss
 
 
 def _make(connection: duckdb.DuckDBPyConnection, plan: Plan, kind: str, name: str, query: str) -> None:
@@ -163,7 +162,7 @@ def _map_feeds(
         query = mapping_query(
             relations[feed.number],
             plan.table,
-            feed.mapped,
+            feed.mapped.model_copy(update={"fields": {}}) if feed.is_empty else feed.mapped,
             feed.columns,
             time_zone=time_zone,
             lookups=lambda name: names[name],
@@ -266,21 +265,6 @@ def _collect_picked(
     )
 
 
-def _refuse_emptied(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """A table that held rows and is empty tonight is a fault of the export far more often than a fact."""
-    read = connection.execute("select count(*) from collected_rows").fetchone()
-    if read is not None and read[0] == 0:
-        row = connection.execute(
-            f"select count(*) from raw.{plan.table.name} where source_system = ?", [plan.source_system]
-        ).fetchone()
-        if row is not None and row[0] > 0:
-            raise SourceError(
-                plan.where,
-                f"is empty tonight, though {row[0]:,} rows of it have landed before",
-                remedy="check the export; if it is true, run once with --full-refresh",
-            )
-
-
 def _is_first_load(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: date) -> bool:
     row = connection.execute(
         "select count(*) from ops.landing where source_system = ? and table_name = ? and as_of_date < ?",
@@ -289,8 +273,8 @@ def _is_first_load(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: dat
     return row is None or row[0] == 0
 
 
-def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """Split the delivery into new_rows (with their occurrence) and vanished_rows.
+def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
+    """Split the delivery into new_rows (with their occurrence) and vanished_rows; returns the live rows compared.
 
     A row is known where a live latest version has its key and content; content counts, not position, so
     that rows sharing a key keep their occurrence when only some of them are delivered again. What is left
@@ -318,7 +302,7 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
                 f"select *, {number} from delivery where _row_key in ({repeated})",
             )
         connection.execute("create or replace temp table vanished_rows (latest_rowid bigint)")
-        return
+        return 0
     only_read = "" if plan.is_full else "and _row_key in (select _row_key from delivery)"
     connection.execute(
         f"""
@@ -398,8 +382,10 @@ def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> No
           and (_row_key, _occurrence) not in (select (_row_key, _occurrence) from new_rows)
         """
     )
+    live = connection.execute("select count(*) from held_rows where not _is_deleted").fetchone()
     for name in ("held_rows", "left_over", "free_rows"):
         connection.execute(f"drop table temp.{name}")
+    return int(live[0]) if live else 0
 
 
 def rebuild_landed(connection: duckdb.DuckDBPyConnection, table: Table, as_of: date, *, is_new: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.night_book import note_publication
 from orchestration.settings import Settings, load_settings
 from orchestration.sources.landing import land
 from orchestration.sources.records import LandingResult
@@ -46,9 +47,26 @@ class Company:
             else:
                 connection.executescript(statements)
 
-    def night(self, day: date, *, full_refresh: bool = False) -> list[LandingResult]:
+    def night(
+        self, day: date, *, full_refresh: bool = False, accept_drop: Collection[str] = ()
+    ) -> list[LandingResult]:
+        """Land one night; `said` holds what it warned of."""
         assert self.settings is not None
-        return land(self.settings.warehouse_path, self.settings, as_of=day, full_refresh=full_refresh)
+        self.said: list[str] = []
+        return land(
+            self.settings.warehouse_path,
+            self.settings,
+            as_of=day,
+            warn=self.said.append,
+            full_refresh=full_refresh,
+            accept_drop=accept_drop,
+        )
+
+    def publish(self, day: date) -> None:
+        """Note that the night of `day` reached readers, as its last step would."""
+        assert self.settings is not None
+        with closing(duckdb.connect(str(self.settings.warehouse_path))) as connection:
+            note_publication(connection, day, load_id=day.isoformat(), run_id="test")
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         assert self.settings is not None
