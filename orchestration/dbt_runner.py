@@ -87,9 +87,11 @@ def is_parsed(home: Path) -> bool:
 
 
 def _read_stamp(target: Path) -> dict[str, str]:
-    """The checksums noted after the last parse; none where they cannot be read."""
+    """The checksums noted after the last parse; none where they make no sense. Raises PermissionError."""
     try:
         stamp = json.loads((target / _STAMP).read_text(encoding="utf-8"))
+    except PermissionError:
+        raise
     except (OSError, ValueError, RecursionError):
         return {}
     return stamp if isinstance(stamp, dict) else {}
@@ -104,10 +106,12 @@ def _write_stamp(target: Path, project: str) -> None:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file, empty where there is none to read."""
+    """SHA-256 of a file, empty where there is none to read. Raises PermissionError."""
     try:
         with path.open("rb") as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
+    except PermissionError:
+        raise
     except OSError:
         return ""
 

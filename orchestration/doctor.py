@@ -132,7 +132,9 @@ def _state_folder(settings: Settings) -> Iterator[Finding]:
     wrong = faults.home_faults(settings)
     if not home.exists():
         above = _nearest(home)
-        if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+        # A file system without room, like /proc, is writable to root by its permissions alone.
+        is_storage = shutil.disk_usage(above).total > 0
+        if not (is_storage and above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
             wrong.append(
                 f"{home} cannot be made: {above} belongs to {owner_name(above)} and is not writable; set "
                 "TRADE_CREDIT_HOME to a folder that is"
