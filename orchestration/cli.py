@@ -145,7 +145,7 @@ def doctor(config: Path | None) -> None:
     settings = _settings(config)
     from orchestration.doctor import examine
 
-    findings = examine(settings)
+    findings = examine(settings, today=datetime.now(settings.zone).date())
     for finding in findings:
         _say(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.subject}: {finding.text}")
     if not all(finding.ok for finding in findings):

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.home import remove, write_whole
+
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 _PARSED_FOLDERS = ("models", "macros", "seeds", "tests", "snapshots")
-_STAMP = "project.sha256"
+_STAMP = "parsed.json"
+_MANIFEST = "manifest.json"
+_PARTIAL_PARSE = "partial_parse.msgpack"
+_ARTEFACTS = (_MANIFEST, _PARTIAL_PARSE)
 
 
 class DbtError(Exception):
@@ -48,16 +53,67 @@ def dbt_target_dir(home: Path) -> Path:
 def prepared_manifest(home: Path) -> Path:
     """Path of a manifest.json that matches the project's files; parses only where a file has changed.
 
-    Raises DbtError where the project does not parse.
+    What dbt wrote is believed only as far as its checksums say that it is what dbt wrote: a cut manifest or
+    partial parse is removed and the project parsed anew. Raises DbtError where the project does not parse.
     """
     target = dbt_target_dir(home)
-    stamp = _project_stamp()
-    stamp_file = target / _STAMP
-    manifest = target / "manifest.json"
-    if not (manifest.is_file() and stamp_file.is_file() and stamp_file.read_text() == stamp):
+    if not is_parsed(home):
+        for name in (_STAMP, *_ARTEFACTS):
+            remove(target / name)
         _invoke(home, ["parse"])
-        stamp_file.write_text(stamp)
-    return manifest
+        _write_stamp(target, _project_stamp())
+    return target / _MANIFEST
+
+
+def artefact_faults(home: Path) -> list[str]:
+    """What dbt wrote for this version of the project and is not as it wrote it any more; nothing is written."""
+    target = dbt_target_dir(home)
+    stamped = _read_stamp(target)
+    found = _stamp_of(target, _project_stamp())
+    if stamped.get("project") != found["project"]:
+        return []  # Of another version of the project: parsed anew without being looked at.
+    return [
+        f"{target / name} is {'missing' if not found[name] else 'not what dbt wrote'}"
+        for name in _ARTEFACTS
+        if stamped.get(name) != found[name]
+    ]
+
+
+def is_parsed(home: Path) -> bool:
+    """True where what dbt wrote in this home is whole and of this version of the project."""
+    target = dbt_target_dir(home)
+    found = _stamp_of(target, _project_stamp())
+    return all(found.values()) and _read_stamp(target) == found
+
+
+def _read_stamp(target: Path) -> dict[str, str]:
+    """The checksums noted after the last parse; none where they make no sense. Raises PermissionError."""
+    try:
+        stamp = json.loads((target / _STAMP).read_text(encoding="utf-8"))
+    except PermissionError:
+        raise
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def _stamp_of(target: Path, project: str) -> dict[str, str]:
+    return {"project": project, **{name: _digest(target / name) for name in _ARTEFACTS}}
+
+
+def _write_stamp(target: Path, project: str) -> None:
+    write_whole(target / _STAMP, json.dumps(_stamp_of(target, project), indent=2) + "\n")
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, empty where there is none to read. Raises PermissionError."""
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except PermissionError:
+        raise
+    except OSError:
+        return ""
 
 
 def build(
@@ -113,6 +169,8 @@ def generate_docs(home: Path, warehouse: Path, *, variables: Mapping[str, Any]) 
         warehouse=warehouse,
         manifest=_load_manifest(home),
     )
+    # It writes the manifest again, with the columns it found.
+    _write_stamp(dbt_target_dir(home), _project_stamp())
     return dbt_target_dir(home) / "static_index.html"
 
 
@@ -160,7 +218,7 @@ def _invoke(
 def _load_manifest(home: Path) -> Manifest:
     from dbt.contracts.graph.manifest import Manifest
 
-    return Manifest.from_msgpack((dbt_target_dir(home) / "partial_parse.msgpack").read_bytes())
+    return Manifest.from_msgpack((dbt_target_dir(home) / _PARTIAL_PARSE).read_bytes())
 
 
 def _project_stamp() -> str:

@@ -131,9 +131,10 @@ class NightSettings(Section):
 
 
 class PublicationSettings(Section):
-    """How many publications stay on disk."""
+    """How many publications stay on disk, and the group of users who may read them beside their owner."""
 
     keep: int = Field(default=5, ge=1, le=1000)
+    group: str | None = Field(default=None, min_length=1)
 
 
 class Settings(Section):

@@ -1,20 +1,49 @@
-"""The warehouse file: opening it, its schemas, the one-writer lock, and atomic publication of the mart."""
+"""The warehouse file: opening it, finding damage before a night builds on it, its schemas, one night's rows."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
+
+from orchestration.duckdb_file import open_duckdb, size_problem, warehouse_remedy
+from orchestration.home import WarehouseError
+from orchestration.lock import (
+    NightInProgressError,
+    hold_night_lock,
+    is_night_running,
+    release_night_lock,
+)
+from orchestration.publication import (
+    Publication,
+    current_publication,
+    publish_mart,
+    read_publication,
+    switch_publication,
+)
 
 if TYPE_CHECKING:
     import duckdb
+
+# The state of a company has one address for those who build on it, whichever module looks after a part of it.
+__all__ = [
+    "NightInProgressError",
+    "Publication",
+    "WarehouseError",
+    "check_warehouse",
+    "current_publication",
+    "hold_night_lock",
+    "is_night_running",
+    "open_warehouse",
+    "prepare_warehouse",
+    "publish_mart",
+    "read_publication",
+    "release_night_lock",
+    "replace_night",
+    "switch_publication",
+]
 
 SCHEMAS = (
     "raw",
@@ -28,38 +57,16 @@ SCHEMAS = (
     "mart",
     "ops",
 )
-MANIFEST = "manifest.json"
-CURRENT = "current"
-
-
-class WarehouseError(Exception):
-    """The warehouse or the publication is not in a state to go on; the text says what to do."""
-
-
-class NightInProgressError(WarehouseError):
-    """Another run holds the warehouse; only one may write at a time."""
 
 
 @contextmanager
 def open_warehouse(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for the length of a block; closed again so that dbt may open it next.
 
-    Raises WarehouseError where the file cannot be opened (locked by another process, or damaged).
+    Raises WarehouseError where the file cannot be opened (locked by another process, not permitted, damaged).
     """
-    import duckdb
-
-    try:
-        connection = duckdb.connect(str(path), read_only=read_only)
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"The warehouse {path} cannot be opened: {error}\n"
-            "If another program has it open, close that program: BI tools read publication/current/mart.duckdb. "
-            "If the file is damaged, move it away and run again: raw data is landed anew from the sources."
-        ) from error
-    try:
+    with open_duckdb(path, read_only=read_only, remedy=warehouse_remedy(path)) as connection:
         yield connection
-    finally:
-        connection.close()
 
 
 def prepare_warehouse(path: Path) -> None:
@@ -68,6 +75,22 @@ def prepare_warehouse(path: Path) -> None:
     with open_warehouse(path) as connection:
         for schema in SCHEMAS:
             connection.execute(f"create schema if not exists {schema}")
+
+
+def check_warehouse(path: Path) -> None:
+    """Find a damaged warehouse before a night builds on it; one that is not there yet is in order.
+
+    Opens the file read-only and compares its size with what its header counts, which takes milliseconds. A byte
+    flipped in a table shows when that table is read; `trade-credit doctor` reads all of them.
+    Raises WarehouseError that says what is lost in which case and what to type.
+    """
+    if not path.exists() and not path.is_symlink():
+        return
+    # Opening says best what is wrong with a file that cannot be opened; one that is cut may still open.
+    with open_warehouse(path, read_only=True):
+        problem = size_problem(path)
+    if problem is not None:
+        raise WarehouseError(f"{path} {problem}. {warehouse_remedy(path)}")
 
 
 def replace_night(
@@ -96,212 +119,3 @@ def replace_night(
         connection.rollback()
         raise
     return len(frame)
-
-
-# ---------------------------------------------------------------- one writer
-
-_held: dict[Path, IO[str]] = {}
-
-
-def hold_night_lock(home: Path) -> None:
-    """Take the one-writer lock of `home` for this process, or find that this process has it already.
-
-    The lock is the operating system's, so it falls with the process however that ends.
-    Raises NightInProgressError where another process holds it.
-    """
-    path = (home / "run.lock").resolve()
-    if path in _held:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.open("a+")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.seek(0)
-        holder = handle.read().strip() or "unknown"
-        handle.close()
-        raise NightInProgressError(
-            f"Another run (process {holder}) is writing to {home}. Only one night may run at a time: "
-            "wait until it ends (`trade-credit status` shows it), then run again."
-        ) from error
-    handle.truncate(0)
-    handle.write(str(os.getpid()))
-    handle.flush()
-    _held[path] = handle
-
-
-def release_night_lock(home: Path) -> None:
-    """Give the one-writer lock back; does nothing where this process does not hold it."""
-    handle = _held.pop((home / "run.lock").resolve(), None)
-    if handle is not None:
-        handle.truncate(0)
-        handle.close()
-
-
-def is_night_running(home: Path) -> bool:
-    """True while some process holds the one-writer lock of `home`."""
-    path = (home / "run.lock").resolve()
-    if path in _held:
-        return True
-    if not path.exists():
-        return False
-    with path.open("a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
-
-
-# ---------------------------------------------------------------- publication
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What one published night holds: its day, its tables with their row counts, and who made it."""
-
-    publication_id: str
-    as_of: str
-    company: str
-    reporting_currency: str
-    run_id: str
-    tables: dict[str, int]
-    folder: str = ""
-
-    @property
-    def mart_path(self) -> Path:
-        return Path(self.folder) / "mart.duckdb"
-
-
-def current_publication(publication_dir: Path) -> Publication | None:
-    """The publication that readers see now, or None before the first night.
-
-    Raises WarehouseError where the pointer leads to a folder that is not a complete publication.
-    """
-    pointer = publication_dir / CURRENT
-    if not pointer.is_symlink():
-        return None
-    return read_publication(pointer.resolve())
-
-
-def read_publication(folder: Path) -> Publication:
-    """Read one publication's manifest; raises WarehouseError where it is missing or unreadable."""
-    try:
-        facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return Publication(**{**facts, "folder": str(folder)})
-    except (OSError, ValueError, TypeError) as error:
-        raise WarehouseError(
-            f"{folder} is not a complete publication ({error}). Run a night again to publish anew, or point "
-            "publication/current at another folder beside it."
-        ) from error
-
-
-def publish_mart(
-    warehouse: Path,
-    publication_dir: Path,
-    *,
-    as_of: date,
-    company: str,
-    reporting_currency: str,
-    run_id: str,
-    keep: int,
-) -> Publication:
-    """Copy the mart aside (read-only DuckDB file and Parquet), then move the pointer by one rename.
-
-    Tables are written in a total order, so that two equal nights give equal files. Killed before the rename,
-    readers still see the night before; what was written aside is removed by the next night. The `keep` newest
-    publications stay.
-    """
-    publication_id = f"{as_of.isoformat()}-{run_id[:8]}"
-    publication_dir.mkdir(parents=True, exist_ok=True)
-    _remove_unfinished(publication_dir)
-    target = publication_dir / publication_id
-    aside = publication_dir / f".{publication_id}.partial"
-    (aside / "parquet").mkdir(parents=True)
-
-    tables = _copy_mart(warehouse, aside)
-    publication = Publication(publication_id, as_of.isoformat(), company, reporting_currency, run_id, tables)
-    facts = {name: value for name, value in asdict(publication).items() if name != "folder"}
-    (aside / MANIFEST).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    _sync(aside)
-    if target.exists():
-        shutil.rmtree(target)
-    aside.rename(target)
-    switch_publication(publication_dir, target)
-    _retire_old(publication_dir, keep)
-    return read_publication(target)
-
-
-def switch_publication(publication_dir: Path, target: Path) -> None:
-    """Point `current` at `target` in one rename, so that a reader sees the old or the new, never neither."""
-    pointer = publication_dir / f".{CURRENT}.next"
-    pointer.unlink(missing_ok=True)
-    pointer.symlink_to(target.name)
-    pointer.replace(publication_dir / CURRENT)
-    _sync_folder(publication_dir)
-
-
-def _copy_mart(warehouse: Path, folder: Path) -> dict[str, int]:
-    # The file's name makes DuckDB call its catalog `mart`: tables in the default schema are `mart.<table>` to a
-    # reader, while a schema `mart` inside it would make that address ambiguous.
-    tables: dict[str, int] = {}
-    with open_warehouse(warehouse) as connection:
-        names = [
-            row[0]
-            for row in connection.execute(
-                "select table_name from information_schema.tables "
-                "where table_schema = 'mart' order by table_name"
-            ).fetchall()
-        ]
-        connection.execute(f"attach '{_quoted(folder / 'mart.duckdb')}' as published")
-        for name in names:
-            connection.execute(f"create table published.main.{name} as from mart.{name} order by all")
-            connection.execute(
-                f"copy published.main.{name} to '{_quoted(folder / 'parquet' / f'{name}.parquet')}' "
-                "(format parquet, compression zstd)"
-            )
-            count = connection.execute(f"select count(*) from published.main.{name}").fetchone()
-            tables[name] = int(count[0]) if count else 0
-        connection.execute("detach published")
-    return tables
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
-def _remove_unfinished(publication_dir: Path) -> None:
-    for leftover in publication_dir.glob(".*.partial"):
-        shutil.rmtree(leftover)
-
-
-def _retire_old(publication_dir: Path, keep: int) -> None:
-    current = (publication_dir / CURRENT).resolve()
-    folders = sorted(
-        (
-            folder
-            for folder in publication_dir.iterdir()
-            if (folder / MANIFEST).is_file() and not folder.is_symlink()
-        ),
-        key=lambda folder: ((folder / MANIFEST).stat().st_mtime_ns, folder.name),
-        reverse=True,
-    )
-    for folder in folders[max(keep, 1) :]:
-        if folder.resolve() != current:
-            shutil.rmtree(folder)
-
-
-def _sync(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as handle:
-                os.fsync(handle.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
