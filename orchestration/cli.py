@@ -12,11 +12,13 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from orchestration import telemetry
+from orchestration.masking import mask, mask_logging
+from orchestration.plain_text import plain_lines
 
 if TYPE_CHECKING:
     from orchestration.settings import Settings
@@ -65,11 +67,38 @@ _config_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Told(click.Group):
+    """A command whose every error reaches the person as words; the trace of an unforeseen one goes to a file."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            _fail("Stopped by you (Ctrl-C).", code=STOPPED)
+        except Exception as error:
+            _fail(_unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> str:
+    from orchestration.faults import explained
+    from orchestration.memory import write_trace
+    from orchestration.settings import DEFAULT_HOME, HOME_VARIABLE
+
+    text = explained(error)
+    try:
+        return f"{text}\nIts trace is in {write_trace(Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME), error)}"
+    except OSError:
+        return text
+
+
+@click.group(cls=_Told, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="trade-credit")
 def main() -> None:
     """Which business customers can we safely sell to on credit? One mart, every night."""
     telemetry.switch_off()
+    mask_logging()
 
 
 @main.command()
@@ -98,9 +127,9 @@ def run(
     settings = _settings(config)
     from orchestration.clock import company_today, night_due
     from orchestration.launch import run_night
-    from orchestration.night import NightOptions, UnlikelyDayError
+    from orchestration.night import NightOptions, UnlikelyDayError, stopped_text
     from orchestration.settings import ConfigurationError
-    from orchestration.stop import watching
+    from orchestration.stop import stopped_by, watching
     from orchestration.summary import night_summary
     from orchestration.warehouse import WarehouseError
 
@@ -108,7 +137,10 @@ def run(
         day = as_of or night_due(settings, company_today(settings))
         _say(f"{settings.company}: the night of {day}", err=True)
         with watching():
-            outcome = run_night(settings, day, NightOptions(full_refresh, accept_drop, accept_day))
+            try:
+                outcome = run_night(settings, day, NightOptions(full_refresh, accept_drop, accept_day))
+            except KeyboardInterrupt:
+                _fail(stopped_text(stopped_by() or "Ctrl-C"), code=STOPPED)
     except (ConfigurationError, UnlikelyDayError) as error:
         _fail(str(error), code=MISUSED)
     except WarehouseError as error:
@@ -143,9 +175,10 @@ def status(config: Path | None, as_json: bool) -> None:
 def doctor(config: Path | None) -> None:
     """Check the machine, the configuration, the sources and the publication; exit 1 where something is wrong."""
     settings = _settings(config)
+    from orchestration.clock import company_today
     from orchestration.doctor import examine
 
-    findings = examine(settings, today=datetime.now(settings.zone).date())
+    findings = examine(settings, today=company_today(settings))
     for finding in findings:
         _say(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.subject}: {finding.text}")
     if not all(finding.ok for finding in findings):
@@ -189,9 +222,17 @@ def ui(config: Path | None, host: str, port: int) -> None:
     """Open Dagster's web interface on the same state, with the nightly schedule."""
     settings = _settings(config)
     from orchestration.instance import prepare_instance
+    from orchestration.memory import claim_home
+    from orchestration.settings import HOME_VARIABLE, ConfigurationError
 
-    prepare_instance(settings.dagster_dir)
-    os.environ["TRADE_CREDIT_HOME"] = str(settings.home.resolve())
+    try:
+        claim_home(settings)
+        mended = prepare_instance(settings.dagster_dir)
+    except ConfigurationError as error:
+        _fail(str(error), code=MISUSED)
+    for text in mended:
+        _say(f"Notice: {text}", err=True)
+    os.environ[HOME_VARIABLE] = str(settings.home.resolve())
     if config is not None:
         os.environ["TRADE_CREDIT_CONFIG"] = str(config.resolve())
     _say(f"Dagster: http://{host}:{port} (stop with Ctrl-C)", err=True)
@@ -209,8 +250,8 @@ def _settings(config: Path | None) -> Settings:
 
 
 def _say(text: str, *, err: bool = False) -> None:
-    """The one outlet of this command."""
-    click.echo(text, err=err)
+    """The one outlet of this command: no secret leaves by it, and no text from data moves the cursor."""
+    click.echo(plain_lines(mask(text)), err=err)
 
 
 def _fail(text: str, *, code: int = FAILED) -> NoReturn:

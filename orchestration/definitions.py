@@ -8,8 +8,10 @@ from datetime import date
 from pathlib import Path
 
 from orchestration import telemetry
+from orchestration.masking import mask_logging
 
 telemetry.switch_off()
+mask_logging()
 
 import dagster as dg  # noqa: E402  (telemetry must be off before any dependency loads)
 

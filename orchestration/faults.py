@@ -10,10 +10,11 @@ from orchestration.duckdb_file import size_problem, warehouse_remedy
 from orchestration.environment import explain_environment
 from orchestration.home import WarehouseError, misplaced, usable_home
 from orchestration.instance import instance_faults
+from orchestration.masking import mask
 from orchestration.memory import ownership_problem
 from orchestration.publication import CURRENT, whole_publications
 from orchestration.settings import ConfigurationError
-from orchestration.sources.errors import SourceError, redact
+from orchestration.sources.errors import SourceError
 
 if TYPE_CHECKING:
     from orchestration.settings import Settings
@@ -29,7 +30,7 @@ def explained(error: BaseException) -> str:
     if told is None:
         said = str(error).strip().splitlines()
         told = f"{type(error).__name__}: {said[0] if said else 'no text'}"
-    return redact(told)
+    return mask(told)
 
 
 def home_faults(settings: Settings) -> list[str]:

@@ -47,7 +47,7 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
     hold_night_lock(settings.home)
     release_night_lock(settings.home)
     check_day(settings, as_of, today=company_today(settings), accept_day=options.accept_day)
-    prepare_instance(settings.dagster_dir)
+    mended = prepare_instance(settings.dagster_dir)
 
     import dagster as dg
 
@@ -74,7 +74,7 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
         remembered.state,
         remembered.failed_step,
         remembered.error,
-        tuple(remembered.notices),
+        (*mended, *remembered.notices),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.home import OWNER, keep_private, usable_home, write_whole
-from orchestration.masking import mask
+from orchestration.masking import mask, masked_trace
 from orchestration.publication import whole_publications
 from orchestration.settings import HOME_VARIABLE, ConfigurationError, Problem
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from orchestration.settings import Settings
 
 LAST_RUN = "last_run.json"
+LAST_ERROR = "last_error.txt"
 UNKNOWN = "unknown"
 
 
@@ -77,6 +78,16 @@ def remember(home: Path, run: LastRun) -> None:
     """
     told = replace(run, error=mask(run.error), notices=tuple(mask(notice) for notice in run.notices))
     write_whole(home / LAST_RUN, json.dumps(asdict(told), indent=2) + "\n")
+
+
+def write_trace(home: Path, error: BaseException) -> Path:
+    """Keep the trace of an error nobody foresaw, without secrets, where a developer finds it; returns the file.
+
+    Raises OSError where it cannot be written.
+    """
+    path = home / LAST_ERROR
+    path.write_text(masked_trace(error), encoding="utf-8")
+    return path
 
 
 def last_run(home: Path) -> LastRun | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from orchestration.night_book import (
 from orchestration.step_log import captured, retire_old_logs, step_log_folder
 from orchestration.stop import stopped_by, watching
 from orchestration.warehouse import (
+    check_warehouse,
     current_publication,
     hold_night_lock,
     open_warehouse,
@@ -157,6 +157,7 @@ class Night:
         remember(settings.home, self._memory)
         self._when_open()
         retire_old_logs(settings.home)
+        check_warehouse(settings.warehouse_path)
         prepare_warehouse(settings.warehouse_path)
         with open_warehouse(settings.warehouse_path) as connection:
             prepare_night_book(connection)
@@ -328,13 +329,6 @@ def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
         "target_days_past_due": settings.model.target_days_past_due,
         "target_amount_share": settings.model.target_amount_share,
     }
-
-
-def write_trace(home: Path, error: BaseException) -> Path:
-    """Keep the trace of an error nobody foresaw where a developer finds it; returns the file."""
-    path = home / "last_error.txt"
-    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return path
 
 
 def stopped_text(signal_name: str) -> str:

@@ -8,7 +8,9 @@ import time
 
 import dagster as dg
 
+from orchestration.masking import mask
 from orchestration.night_book import STEPS
+from orchestration.plain_text import plain_lines
 
 
 class _ProgressHandler(logging.Handler):
@@ -37,7 +39,7 @@ class _ProgressHandler(logging.Handler):
             self._write(f"      {verb} in {seconds:.1f} s")
 
     def _write(self, text: str) -> None:
-        print(text, file=self._terminal, flush=True)
+        print(plain_lines(mask(text)), file=self._terminal, flush=True)
 
 
 def _progress_logger(_context: dg.InitLoggerContext) -> logging.Logger:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -278,12 +278,14 @@ def publish_mart(
     reporting_currency: str,
     run_id: str,
     keep: int,
+    before_switch: Callable[[], None] = lambda: None,
 ) -> Publication:
     """Copy the mart aside (DuckDB file and Parquet), read it back, close it, then move the pointer by one rename.
 
     Tables are written in a total order, so that two equal nights give equal files. Killed before the rename,
     readers still see the night before; what was written aside is removed by the next night. The publication is
-    read-only and belongs to the group of `publication_dir`. The `keep` newest publications stay.
+    read-only and belongs to the group of `publication_dir`. The `keep` newest publications stay. `before_switch` has
+    the last word: where it raises, readers see what they saw before.
 
     Raises WarehouseError where it cannot be written or does not read back; readers then see what they saw before.
     """
@@ -311,6 +313,7 @@ def publish_mart(
         (aside / MANIFEST).write_text(text, encoding="utf-8")
         _sync(aside)
         make_readable(aside, publication_dir.stat().st_gid)
+        before_switch()
         aside.rename(target)
     except WarehouseError:
         remove(aside)

@@ -8,6 +8,7 @@ from orchestration.defs.rule_checks import check_result, check_spec
 from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.night import NightError
 from orchestration.owners import owner_team
+from orchestration.plain_text import plain
 from orchestration.sources.contract import TABLES
 from quality.catalog import load_rules
 
@@ -63,7 +64,9 @@ def quality_gate(
             f"{len(report.results)} rules, {failed} found something, {quarantined:,} rows quarantined"
         )
         if report.blocking:
-            raise NightError("The quality gate stopped the night:\n  - " + "\n  - ".join(report.blocking))
+            raise NightError(
+                "The quality gate stopped the night:\n  - " + "\n  - ".join(map(plain, report.blocking))
+            )
         yield from asked_for(
             context,
             (

@@ -55,6 +55,7 @@ def land_raw(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator[dg
                 as_of=night.as_of,
                 warn=notice,
                 full_refresh=night.options.full_refresh,
+                accept_drop=night.options.accept_drop,
             )
         rows_read: dict[str, int] = defaultdict(int)
         rows_landed: dict[str, int] = defaultdict(int)

@@ -7,6 +7,7 @@ import dagster as dg
 from orchestration.defs.rule_checks import check_result, check_spec
 from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.night import NightError
+from orchestration.plain_text import plain
 from quality.catalog import MART_RULES_FOLDER, load_rules
 
 _RULES = load_rules(MART_RULES_FOLDER)
@@ -58,7 +59,7 @@ def build_mart_gate(stages: Sequence[dg.AssetsDefinition]) -> dg.AssetChecksDefi
             if report.blocking:
                 raise NightError(
                     "The rules over the marts stopped the night before publication:\n  - "
-                    + "\n  - ".join(report.blocking)
+                    + "\n  - ".join(map(plain, report.blocking))
                 )
 
     return mart_gate

@@ -34,6 +34,7 @@ def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
                 reporting_currency=settings.reporting_currency,
                 run_id=context.run_id,
                 keep=settings.publications.keep,
+                before_switch=night.raise_if_stopped,
             )
             context.log.info(f"published {len(publication.tables)} tables as {publication.publication_id}")
             return dg.MaterializeResult(

@@ -13,7 +13,9 @@ import dagster as dg
 
 from orchestration.clock import company_today
 from orchestration.dbt_runner import DbtError
-from orchestration.night import Night, NightError, NightOptions, write_trace
+from orchestration.environment import explain_environment
+from orchestration.memory import write_trace
+from orchestration.night import Night, NightError, NightOptions
 from orchestration.runs import close_dead_runs, tag_process
 from orchestration.settings import ConfigurationError, Settings
 from orchestration.sources.errors import SourceError, TransientSourceError
@@ -112,9 +114,7 @@ def night_step(
     except BaseException as error:
         if night.is_stopped:
             raise dg.DagsterExecutionInterruptedError(night.told) from None
-        trace = write_trace(night.settings.home, error)
-        said = str(error).strip() or type(error).__name__
-        text = f"{said}\nThis error was not foreseen; its trace is in {trace}"
+        text = _unforeseen(error, night.settings.home)
         night.explain(text)
         raise _failure(text, log) from None
 
@@ -138,6 +138,18 @@ def asked_for(
                 yield result
         elif asset in assets:
             yield result
+
+
+def _unforeseen(error: BaseException, home: Path) -> str:
+    """What a person reads of an error that no step raises by itself: the machine's fault, or a fault of the program."""
+    told = explain_environment(error)
+    if told is not None:
+        return told
+    said = str(error).strip() or type(error).__name__
+    try:
+        return f"{said}\nThis error was not foreseen; its trace is in {write_trace(home, error)}"
+    except OSError:
+        return f"{said}\nThis error was not foreseen."
 
 
 def _failure(text: str, log: Path) -> dg.Failure:
