@@ -306,6 +306,10 @@ class DatabaseSource(Section):
     name: str = ""
     kind: Literal["database"]
     url: SecretStr
+    # Seconds: for a connection, for a lock that another session holds, and for a table's whole answer.
+    connect_timeout_seconds: float = Field(default=10, gt=0, le=600)
+    lock_timeout_seconds: float = Field(default=30, gt=0, le=86_400)
+    query_timeout_seconds: float = Field(default=1800, gt=0, le=86_400)
     tables: dict[str, DatabaseTable] = Field(min_length=1)
 
     @field_validator("url")

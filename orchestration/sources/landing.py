@@ -74,12 +74,12 @@ def land(
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         try:
-            plans = plan_all(connection, settings, as_of, full_refresh, work)
+            plans = plan_all(connection, settings, as_of, full_refresh, work, notice=notice)
             feeds = [
                 feed for plan in plans for feed in [*plan.feeds, *([plan.totals] if plan.totals else [])]
             ]
             started = time.perf_counter()
-            relations = transport(feeds, work)
+            relations = transport(feeds, work, notice=notice)
             if feeds:
                 say(f"{len(feeds)} tables and files read in {time.perf_counter() - started:.1f} s")
             results: list[LandingResult] = []
