@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
@@ -31,6 +32,8 @@ FORMAT_OF_SUFFIX: dict[str, FileFormat] = {
     ".parquet": "parquet",
     ".xlsx": "excel",
 }
+# Parameters and headers whose values are nobody's business.
+CREDENTIAL_NAME = re.compile(r"(?i)key|token|secret|passw|pwd|auth|sig|credential|session")
 # How a decimal may be written where it is not plain; the sample is what a user writes as `format`.
 DECIMAL_FORMATS = ("1,234.56", "1.234,56", "1 234,56", "1234,56")
 
@@ -282,6 +285,21 @@ class RestTable(Mapped):
     look_back_days: int = Field(default=7, ge=0, le=3660)
     key_space: str | None = None
 
+    @field_validator("path")
+    @classmethod
+    def _below_the_url(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError(
+                "is a whole address; valid is what follows the source's `url`, for example reports"
+            )
+        return value
+
+    @field_validator("params")
+    @classmethod
+    def _without_line_end(cls, value: dict[str, str]) -> dict[str, str]:
+        # A secret mounted as a file ends in one.
+        return {name: text.rstrip("\r\n") for name, text in value.items()}
+
 
 class DatabaseSource(Section):
     """A database reached by an SQLAlchemy-style URL (`sqlite:///erp.db`, `postgresql://user:${PASSWORD}@host/db`)."""
@@ -289,6 +307,10 @@ class DatabaseSource(Section):
     name: str = ""
     kind: Literal["database"]
     url: SecretStr
+    # Seconds: for a connection, for a lock that another session holds, and for a table's whole answer.
+    connect_timeout_seconds: float = Field(default=10, gt=0, le=600)
+    lock_timeout_seconds: float = Field(default=30, gt=0, le=86_400)
+    query_timeout_seconds: float = Field(default=1800, gt=0, le=86_400)
     tables: dict[str, DatabaseTable] = Field(min_length=1)
 
     @field_validator("url")
@@ -329,17 +351,76 @@ class RestSource(Section):
     url: str
     token: SecretStr | None = None
     headers: dict[str, SecretStr] = Field(default_factory=dict)
+    # Further origins that links may lead to; they are asked without `token` and `headers`.
+    link_origins: tuple[str, ...] = ()
     timeout_seconds: float = Field(default=30, gt=0, le=600)
     attempts: int = Field(default=5, ge=1, le=20)
     back_off_seconds: float = Field(default=1.0, ge=0, le=60)
+    max_retry_after_seconds: float = Field(default=120, ge=0, le=86_400)
+    # Bounds of one table: requests, and seconds altogether; and megabytes of one unpacked answer.
+    max_requests: int = Field(default=10_000, ge=1, le=10_000_000)
+    max_seconds: float = Field(default=1800, gt=0, le=86_400)
+    max_answer_mb: int = Field(default=64, ge=1, le=1024)
     tables: dict[str, RestTable] = Field(min_length=1)
 
     @field_validator("url")
     @classmethod
     def _http(cls, value: str) -> str:
+        value = value.strip()
         if not re.match(r"^https?://[^\s/]+", value):
             raise ValueError("is not an http(s) URL; valid is for example https://bureau.example.com/v1")
+        if not _is_plain_address(value):
+            raise ValueError(
+                "cannot be taken apart into host, port and path; query parameters belong under `params`, "
+                "and / ? # @ of a user or password are written %2F %3F %23 %40"
+            )
         return value.rstrip("/")
+
+    @field_validator("link_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not re.fullmatch(r"https?://[^\s/@]+/?", origin) or not _is_plain_address(origin):
+                raise ValueError("names no origin; valid is for example https://pages.example.com")
+        return value
+
+    @field_validator("token")
+    @classmethod
+    def _sendable_token(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else _sendable(value, "token")
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name in value:
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+                raise ValueError(
+                    "has a name that is none; valid are letters, digits and -, for example X-Api-Key"
+                )
+        return {name: _sendable(text, f"header {name}") for name, text in value.items()}
+
+
+def _is_plain_address(url: str) -> bool:
+    """Whether `url` has a host and a readable port, and no parameters, blanks or stray @."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return bool(parts.hostname) and not re.search(r"[\s\x00-\x1f\x7f?#\\]", url) and "@" not in parts.path
+
+
+def _sendable(value: SecretStr, what: str) -> SecretStr:
+    """A header's value without the white space around it, which it cannot carry (RFC 9110, 5.5)."""
+    text = value.get_secret_value().strip()
+    if not text:
+        raise ValueError(f"{what} is empty; leave it out where the service needs none")
+    if not re.fullmatch(r"[\t\x20-\x7e\xa0-\xff]+", text):
+        raise ValueError(
+            f"{what} holds a line end or another character that no header can carry; "
+            "valid is one line of Latin letters, digits and signs"
+        )
+    return SecretStr(text)
 
 
 Source = Annotated[DatabaseSource | FileSource | RestSource, Field(discriminator="kind")]

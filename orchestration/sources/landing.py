@@ -92,10 +92,10 @@ def land(
         try:
             told = _withdraw_unseen(connection, as_of)
             empty = {table.name for table in TABLES if _is_empty(connection, table.name)}
-            plans = plan_all(connection, settings, as_of, full_refresh, work)
+            plans = plan_all(connection, settings, as_of, full_refresh, work, notice=notice)
             feeds = [feed for plan in plans for feed in plan.all_feeds]
             started = time.perf_counter()
-            relations = transport(feeds, work)
+            relations = transport(feeds, work, notice=notice)
             if feeds:
                 say(f"{len(feeds)} tables and files read in {time.perf_counter() - started:.1f} s")
             results, found = _land_tables(connection, plans, relations, settings, as_of, say, accept_drop)

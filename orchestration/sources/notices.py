@@ -62,7 +62,7 @@ def about_empty_deliveries(
         told.append(
             f"{plan.where}: no rows, and none had landed before; without {plan.table.name} {plan.table.without}"
         )
-    elif live and plan.kind == "rest":
+    elif live and plan.kind == "rest" and not plan.is_full:
         told.append(
             f"{plan.where}: the answer of {plan.file_names[0]} holds no rows, though {live:,} rows had landed before"
         )

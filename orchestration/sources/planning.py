@@ -23,6 +23,7 @@ from orchestration.sources.config import (
 from orchestration.sources.contract import CONTRACT, Table
 from orchestration.sources.errors import SourceError
 from orchestration.sources.mapping import check_columns, needed_columns, unmapped_columns
+from orchestration.sources.waiting import Watch
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,6 +48,9 @@ class Feed:
     kept: tuple[str, ...] = ()
     # The delivery holds no record and shows no columns, so there is nothing to map.
     is_empty: bool = False
+    # What is read, as messages name it, and the seconds after which its reader gives up; None where it cannot wait.
+    where: str = ""
+    longest: float | None = None
 
     @property
     def landing_name(self) -> str:
@@ -102,7 +106,26 @@ class Plan:
 
 
 def plan_all(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date, full_refresh: bool, work: Path
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    as_of: date,
+    full_refresh: bool,
+    work: Path,
+    *,
+    notice: Callable[[str], None] | None = None,
+) -> list[Plan]:
+    """What to read of every configured table; `notice` is told when a source is waited for."""
+    with Watch(notice) as watch:
+        return _plan_all(connection, settings, as_of, full_refresh, work, watch)
+
+
+def _plan_all(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    as_of: date,
+    full_refresh: bool,
+    work: Path,
+    watch: Watch,
 ) -> list[Plan]:
     plans: list[Plan] = []
     numbers = iter(range(1_000_000))
@@ -121,13 +144,18 @@ def plan_all(
                 continue
             if isinstance(source, DatabaseSource) and isinstance(table, DatabaseTable):
                 if not checked:
-                    database.check_reachable(source)
+                    with watch.over(f"source {name}", source.connect_timeout_seconds):
+                        database.check_reachable(source)
                     checked = True
-                _plan_database(connection, plan, source, table_name, table, as_of, full_refresh, numbers)
+                with watch.over(f"source {name}, table {table_name}", source.lock_timeout_seconds):
+                    _plan_database(connection, plan, source, table_name, table, as_of, full_refresh, numbers)
             elif isinstance(source, FileSource) and isinstance(table, FileTable):
                 _plan_files(connection, plan, name, table_name, table, full_refresh, numbers)
             elif isinstance(source, RestSource) and isinstance(table, RestTable):
-                _plan_rest(connection, plan, source, table_name, table, as_of, full_refresh, numbers, work)
+                with watch.over(f"source {name}, table {table_name}", source.max_seconds):
+                    _plan_rest(
+                        connection, plan, source, table_name, table, as_of, full_refresh, numbers, work, watch
+                    )
     return plans
 
 
@@ -143,14 +171,15 @@ def _plan_database(
 ) -> None:
     found = database.columns_of(source, table_name, table)
     _, label = database.relation_of(table_name, table)
-    check_columns(f"source {source.name}, table {label}", table, plan.table, found)
+    where = f"source {source.name}, table {label}"
+    check_columns(where, table, plan.table, found)
     plan.file_names = [label]
     plan.found_columns = found
     high_water = None
     if table.cursor is not None:
         if table.cursor not in found:
             raise SourceError(
-                f"source {source.name}, table {label}",
+                where,
                 f"has no cursor column {table.cursor!r}",
                 valid=f"columns found: {', '.join(found)}",
                 remedy="correct `cursor`, or leave it out to read the table in full every night",
@@ -172,11 +201,32 @@ def _plan_database(
 
     kept = database.keepable(source, table_name, table, _new_unmapped(connection, plan, table, found))
     columns = needed_columns(table, found, plan.table, kept=kept)
-    plan.feeds = [Feed(next(numbers), None, table, columns, stream(columns, since, kept), kept=kept)]
+    longest = database.longest_wait(source)
+    plan.feeds = [
+        Feed(
+            next(numbers),
+            None,
+            table,
+            columns,
+            stream(columns, since, kept),
+            kept=kept,
+            where=where,
+            longest=longest,
+        )
+    ]
     if plan.table.name in TOTALLED_TABLES and since is not None:
         # Control totals cover the whole table, also where only its news is landed.
         narrow = needed_columns(table, found, plan.table, _NEEDED_FOR_TOTALS)
-        plan.totals = Feed(next(numbers), None, table, narrow, stream(narrow, None), _NEEDED_FOR_TOTALS)
+        plan.totals = Feed(
+            next(numbers),
+            None,
+            table,
+            narrow,
+            stream(narrow, None),
+            _NEEDED_FOR_TOTALS,
+            where=where,
+            longest=longest,
+        )
 
 
 def _plan_files(
@@ -251,8 +301,9 @@ def _plan_files(
             columns = needed_columns(feed, shown, plan.table, kept=kept)
             stream = _file_stream(where, chosen, columns)
             is_empty = not any(file.has_records for file in chosen)
+            number = next(numbers)
             plan.feeds.append(
-                Feed(next(numbers), feed.name, feed, columns, stream, kept=kept, is_empty=is_empty)
+                Feed(number, feed.name, feed, columns, stream, kept=kept, where=where, is_empty=is_empty)
             )
             plan.read_files.extend(chosen)
             plan.found_columns = tuple(dict.fromkeys([*plan.found_columns, *shown]))
@@ -279,6 +330,7 @@ def _plan_rest(
     full_refresh: bool,
     numbers: Iterator[int],
     work: Path,
+    watch: Watch,
 ) -> None:
     label = table.path.strip("/")
     plan.file_names = [label]
@@ -290,7 +342,11 @@ def _plan_rest(
     plan.is_full = since is None
     number = next(numbers)
     target = work / f"answer_{number}.jsonl"
-    if rest.download(source, table_name, table, target, since=since) == 0:
+    if rest.download(source, table_name, table, target, since=since, watch=watch) == 0:
+        if plan.is_full:
+            watch.say(
+                f"source {source.name}, {table_name}: the service gave no rows, though all were asked for"
+            )
         plan.feeds = [Feed(number, None, table, [], lambda: iter(()), is_empty=True)]
         return
     where = f"source {source.name}, {table_name}"
@@ -299,7 +355,8 @@ def _plan_rest(
     plan.found_columns = answer.columns
     kept = _new_unmapped(connection, plan, table, answer.columns)
     columns = needed_columns(table, answer.columns, plan.table, kept=kept)
-    plan.feeds = [Feed(number, None, table, columns, _file_stream(where, [answer], columns), kept=kept)]
+    stream = _file_stream(where, [answer], columns)
+    plan.feeds = [Feed(number, None, table, columns, stream, kept=kept, where=where)]
 
 
 def _new_unmapped(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,22 @@ from orchestration.sources.errors import SourceError
 from orchestration.sources.files import counting
 from orchestration.sources.mapping import literal
 from orchestration.sources.planning import Feed
+from orchestration.sources.waiting import Watch
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def transport(feeds: Sequence[Feed], work: Path) -> dict[int, str]:
+def transport(
+    feeds: Sequence[Feed], work: Path, *, notice: Callable[[str], None] | None = None
+) -> dict[int, str]:
     """Carry every feed into Parquet files below `work` with dlt; returns the relation to read each by.
 
     Parquet files, not tables: they cost half the time of dlt's DuckDB destination, the warehouse file is not
     touched before a whole feed has arrived, and a killed transport leaves nothing behind. The pipeline's
-    folder is new each night, so dlt keeps no state of its own.
+    folder is new each night, so dlt keeps no state of its own. `notice` is told when a feed is waited for.
+
+    Raises SourceError where a feed breaks, whatever it broke with.
     """
     if not feeds:
         return {}
@@ -32,10 +38,12 @@ def transport(feeds: Sequence[Feed], work: Path) -> dict[int, str]:
     # Even with telemetry off its trackers write an anonymous id into the user's or the system's folder.
     trace.TRACKING_MODULES = []
 
+    watch = Watch(notice)
+
     def resource(feed: Feed) -> Any:
         def rows() -> Iterator[pa.RecordBatch]:
             seq = 0
-            for batch in feed.batches():
+            for batch in _batches(feed, watch):
                 numbered = batch.append_column("_seq", counting(seq, batch.num_rows))
                 seq += batch.num_rows
                 yield numbered
@@ -50,7 +58,8 @@ def transport(feeds: Sequence[Feed], work: Path) -> dict[int, str]:
         pipelines_dir=str(work / "pipelines"),
     )
     try:
-        pipeline.run([resource(feed) for feed in feeds], loader_file_format="parquet")
+        with watch:
+            pipeline.run([resource(feed) for feed in feeds], loader_file_format="parquet")
     except Exception as error:
         cause: BaseException | None = error
         while cause is not None:
@@ -59,6 +68,31 @@ def transport(feeds: Sequence[Feed], work: Path) -> dict[int, str]:
             cause = cause.__cause__ or cause.__context__
         raise
     return {feed.number: _relation(feed, data / "landing" / feed.landing_name) for feed in feeds}
+
+
+def _batches(feed: Feed, watch: Watch) -> Iterator[pa.RecordBatch]:
+    """The batches of a feed, each watched for; what breaks it leaves as SourceError."""
+    batches = feed.batches()
+    try:
+        while True:
+            with watch.over(feed.where, feed.longest) if feed.longest is not None else nullcontext():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+    except (SourceError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    # Also what is no Exception: a panic of a library written in Rust.
+    except BaseException as error:
+        # An orchestrator ends a step from outside by an interruption of its own kind.
+        if "Interrupt" in type(error).__name__:
+            raise
+        said = (str(error).strip().splitlines() or [""])[0][:300]
+        raise SourceError(
+            feed.where or feed.landing_name,
+            f"reading broke off ({type(error).__name__}: {said})",
+            remedy="see to the source, then run again",
+        ) from error
 
 
 def _relation(feed: Feed, folder: Path) -> str:

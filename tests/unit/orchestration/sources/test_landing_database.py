@@ -342,10 +342,13 @@ def test_warehouse_of_an_earlier_version_keeps_its_rows_and_gains_the_column(erp
 
 
 def test_locked_database_is_worth_another_try(erp: Company) -> None:
+    erp.configure(ERP.replace("    tables:", "    lock_timeout_seconds: 1\n    tables:", 1))
     with closing(sqlite3.connect(erp.folder / "erp.db")) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(TransientSourceError):
+        with pytest.raises(
+            TransientSourceError, match=r"a lock .* was waited for 1 s .*lock_timeout_seconds"
+        ):
             erp.night(NIGHT)
         other.rollback()
 
