@@ -40,4 +40,5 @@ ui: setup ## The Dagster web interface on the same state
 	@$(BIN)/trade-credit ui
 
 clean: ## Remove the demo's state (not the environment)
+	[ ! -d .trade-credit ] || chmod -R u+w .trade-credit  # publications are read-only
 	rm -rf .trade-credit

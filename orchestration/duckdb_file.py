@@ -41,11 +41,12 @@ def open_duckdb(path: Path, *, read_only: bool, remedy: str) -> Iterator[duckdb.
         connection.close()
 
 
-def size_problem(path: Path) -> str | None:
-    """What the header of a DuckDB file says against it, or None; the file is neither opened by DuckDB nor locked.
+def size_problem(path: Path, *, remedy: str) -> str | None:
+    """What the size of a DuckDB file says against it, or None; as a rule only its header is read and nothing locked.
 
-    The header counts the blocks, so a file that is cut is found without reading it.
-    Raises OSError where it may not be read.
+    A file that ends before the blocks its header counts is opened to see whether the missing ones are in use:
+    DuckDB cuts free blocks off the end and corrects the count later.
+    Raises OSError where it may not be read, and WarehouseError where it has to be opened and cannot be.
     """
     with path.open("rb") as handle:
         size = os.fstat(handle.fileno()).st_size
@@ -59,8 +60,32 @@ def size_problem(path: Path) -> str | None:
     # Two headers take turns; the one written last counts.
     copies = [_DATABASE_HEADER.unpack_from(header, at) for at in _HEADERS_AT]
     blocks, block_bytes = max((iteration, blocks, each) for iteration, blocks, each in copies)[1:]
-    expected = _HEADER_BYTES + blocks * block_bytes
-    return f"is cut: {size:,} of {expected:,} bytes are there" if size < expected else None
+    if size >= _HEADER_BYTES + blocks * block_bytes:
+        return None
+    needed = _HEADER_BYTES + _blocks_in_use(path, remedy) * block_bytes
+    return f"is cut: {size:,} of {needed:,} bytes are there" if size < needed else None
+
+
+def _blocks_in_use(path: Path, remedy: str) -> int:
+    """How many blocks a DuckDB file must have so that its last used one is there."""
+    with open_duckdb(path, read_only=True, remedy=remedy) as connection:
+        latest = [connection.execute("select max(block_id) from pragma_metadata_info()").fetchone()]
+        latest += [
+            connection.execute(
+                "select max(greatest(block_id, list_max(additional_block_ids))) from pragma_storage_info(?)",
+                [name],
+            ).fetchone()
+            for name in _tables(connection).values()
+        ]
+    return 1 + max((row[0] for row in latest if row is not None and row[0] is not None), default=-1)
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Every table of the file as people write it, with the same name quoted."""
+    rows = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = current_database() order by all"
+    ).fetchall()
+    return {".".join(row): ".".join('"' + part.replace('"', '""') + '"' for part in row) for row in rows}
 
 
 def read_everything(connection: duckdb.DuckDBPyConnection, path: Path, *, remedy: str) -> int:
@@ -70,18 +95,13 @@ def read_everything(connection: duckdb.DuckDBPyConnection, path: Path, *, remedy
     """
     import duckdb
 
-    tables = connection.execute(
-        "select schema_name, table_name from duckdb_tables() where database_name = current_database() order by all"
-    ).fetchall()
-    for schema, table in tables:
-        name = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, table))
+    tables = _tables(connection)
+    for table, name in tables.items():
         try:
             connection.execute(f"select count(hash(read_row)) from {name} as read_row").fetchone()
         except duckdb.Error as error:
             said = str(error).splitlines()[0]
-            raise WarehouseError(
-                f"{path} is damaged: {schema}.{table} cannot be read ({said}). {remedy}"
-            ) from error
+            raise WarehouseError(f"{path} is damaged: {table} cannot be read ({said}). {remedy}") from error
     return len(tables)
 
 

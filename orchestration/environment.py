@@ -20,6 +20,7 @@ _DAMAGED = re.compile(
     re.IGNORECASE,
 )
 _MEMORY = re.compile(r"Out of Memory Error|std::bad_alloc|cannot allocate memory", re.IGNORECASE)
+_LOCKED = re.compile(r"Could not set lock on file|database is locked", re.IGNORECASE)
 _DEVICE = re.compile(r"Input/output error")
 _OPEN_FILES = re.compile(r"Too many open files", re.IGNORECASE)
 _KINDS = {
@@ -51,6 +52,10 @@ _ADVICE = {
     _DAMAGED: (
         "A database file is damaged{at}.",
         "Run `trade-credit doctor`: it names every damaged file of the state folder and what to type for it.",
+    ),
+    _LOCKED: (
+        "Another program has a database file open{at}.",
+        "`fuser -v FILE` shows which: close it, then run again. BI tools read publication/current/mart.duckdb.",
     ),
     _MEMORY: (
         "There is not enough memory{at}.",

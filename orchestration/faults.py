@@ -63,7 +63,7 @@ def pointer_faults(settings: Settings) -> list[str]:
 
 
 def header_faults(settings: Settings) -> list[str]:
-    """A warehouse whose header or size says that it is damaged; the file is not opened by DuckDB."""
+    """A warehouse whose header or size says that it is damaged."""
     path = settings.warehouse_path
     if path.is_dir() or not os.path.lexists(path):
         return []  # A folder there is told of as misplaced.
@@ -71,7 +71,7 @@ def header_faults(settings: Settings) -> list[str]:
         return [
             f"{path} leads to {os.readlink(path)}, which is not there: mount that disk, or remove the link"
         ]
-    problem = size_problem(path)
+    problem = size_problem(path, remedy=warehouse_remedy(path))
     return [] if problem is None else [f"{path} {problem}. {warehouse_remedy(path)}"]
 
 

@@ -205,7 +205,8 @@ def _refuse_shared(home: Path, instead: str) -> None:
         return
     whole = home.resolve()
     user_folder = Path.home().resolve()
-    if home.stat().st_mode & stat.S_IWOTH or whole == user_folder or whole in user_folder.parents:
+    is_open = home.stat().st_mode & stat.S_IWOTH and any(home.iterdir())
+    if is_open or whole == user_folder or whole in user_folder.parents:
         raise WarehouseError(
             f"The state folder {home} would be closed to everyone else, but it is used for other things too; "
             f"{instead}."

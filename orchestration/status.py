@@ -28,8 +28,8 @@ Default = TypeVar("Default")
 def current_status(settings: Settings) -> dict[str, Any]:
     """Facts for a person or a program, with every fault in `problems`; nothing is written.
 
-    Reads the publication and small files: of the warehouse, which may belong to a running night, no more than the
-    header, and only while none runs. `trade-credit doctor` looks deeper.
+    Reads the publication and small files: of the warehouse, which may belong to a running night, as a rule no more
+    than the header, and only while none runs. `trade-credit doctor` looks deeper.
     """
     problems: list[str] = []
 

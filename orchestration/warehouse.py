@@ -88,7 +88,7 @@ def check_warehouse(path: Path) -> None:
         return
     # Opening says best what is wrong with a file that cannot be opened; one that is cut may still open.
     with open_warehouse(path, read_only=True):
-        problem = size_problem(path)
+        problem = size_problem(path, remedy=warehouse_remedy(path))
     if problem is not None:
         raise WarehouseError(f"{path} {problem}. {warehouse_remedy(path)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from orchestration.settings import Settings, load_settings
 DAY = date(2026, 6, 30)
 ROOT = Path(__file__).resolve().parents[3]
 NOBODY = 65534
+_UNPRIVILEGED = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 _INVOICE = {
     "invoice_id": "I1",
     "document_type": "invoice",
@@ -110,15 +112,27 @@ def open_folder() -> Iterator[Path]:
     remove(folder)
 
 
+def skip_unless_others_can_run() -> None:
+    """Skip a test that root runs as another user where that user does not reach this Python."""
+    if shutil.which("setpriv") is None or not _can_run_unprivileged():
+        pytest.skip("this Python cannot be run as another user than root")
+
+
+@functools.cache
+def _can_run_unprivileged() -> bool:
+    """Whether another user reaches this Python and its packages."""
+    command = [*_UNPRIVILEGED, sys.executable, "-c", "import duckdb, pydantic, yaml"]
+    return subprocess.run(command, capture_output=True, cwd="/").returncode == 0
+
+
 def unprivileged(program: str, *arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a Python program as the owner of `folder` without the powers of root, which no permission stops."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
     if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("setpriv is needed to run as another user than root")
+        skip_unless_others_can_run()
         for path in (folder, *folder.rglob("*")):
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
+        command = [*_UNPRIVILEGED, *command]
     return subprocess.run(
         command,
         env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"},

@@ -32,6 +32,7 @@ from tests.unit.orchestration.state_home import (
     NOBODY,
     open_folder,
     publish,
+    skip_unless_others_can_run,
     unprivileged,
     write_home,
     write_settings,
@@ -146,6 +147,7 @@ def test_owner_without_root_heals_a_read_only_folder_in_place_of_the_pointer(ope
 def test_group_may_pass_to_publications_and_to_nothing_else(open_folder: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may hand a folder to a group it is not in")
+    skip_unless_others_can_run()
     settings = write_home(open_folder, publications={"group": SOME_GROUP})
     assert mode(settings.home) == 0o710
     reader = (

@@ -383,6 +383,8 @@ def test_folder_that_is_not_there_yet_is_in_order_and_stays_away(tmp_path: Path)
 
 def test_folder_that_others_live_in_is_not_taken(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
+    usable_home(tmp_path, write=True)
+    (tmp_path / "someone's").write_text("", encoding="utf-8")
     with pytest.raises(WarehouseError, match="used for other things too"):
         usable_home(tmp_path, write=True)
     with pytest.raises(WarehouseError, match="used for other things too"):
@@ -513,6 +515,25 @@ def test_whole_warehouse_passes_with_entries_waiting_in_its_log(company: Setting
     check_warehouse(company.warehouse_path)
     with open_warehouse(company.warehouse_path) as connection:
         assert connection.execute("select count(*) from ops.waiting").fetchone() == (1000,)
+
+
+def test_whole_warehouse_passes_after_free_blocks_were_cut_off_its_end(company: Settings) -> None:
+    path = company.warehouse_path
+    with open_warehouse(path) as connection:
+        connection.execute("create table core.kept as select range, hash(range) as h from range(1000000)")
+        connection.execute("checkpoint")
+        connection.execute("create table core.dropped as from core.kept")
+        connection.execute("checkpoint")
+        grown = path.stat().st_size
+        connection.execute("drop table core.dropped")
+        connection.execute("checkpoint")
+    whole = path.stat().st_size
+    assert whole < grown
+    check_warehouse(path)
+    assert current_status(company)["problems"] == []
+    os.truncate(path, whole - 2**20)
+    with pytest.raises(WarehouseError, match="Put back a backup"):
+        check_warehouse(path)
 
 
 def test_warehouse_on_a_disk_that_is_not_mounted_is_said(company: Settings, tmp_path: Path) -> None:
