@@ -20,7 +20,7 @@ Path_ = tuple[str | int, ...]
 
 # Far above any real configuration, far below what would keep a machine busy.
 _MOST_BYTES = 5_000_000
-_MOST_VALUES = 100_000
+_MOST_VALUES = 50_000
 _DEEPEST = 100
 
 # More than these nobody reads, and finding the nearest valid name for each takes its time.
@@ -112,7 +112,7 @@ def read_config(path: Path) -> tuple[dict[str, Any] | None, dict[Path_, int], li
     """The file's mapping, the line of each path, and what is wrong with the file itself.
 
     The mapping is None where the file cannot be used at all. Only a regular file of at most 5 MB is read, and
-    nothing is built from YAML that is deeper than 100 levels or longer than 100,000 values with its aliases
+    nothing is built from YAML that is deeper than 100 levels or longer than 50,000 values with its aliases
     written out.
     """
     try:

@@ -39,9 +39,9 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1,
 @pytest.mark.parametrize(
     ("added", "expected"),
     [
-        (BOMB, "company.yml:10: holds more than 100,000 values, aliases written out"),
-        (MERGED, "company.yml:10: holds more than 100,000 values, aliases written out"),
-        (f"x: [{'1,' * 200_000}]", "company.yml:5: holds more than 100,000 values"),
+        (BOMB, "company.yml:10: holds more than 50,000 values, aliases written out"),
+        (MERGED, "company.yml:10: holds more than 50,000 values, aliases written out"),
+        (f"x: [{'1,' * 200_000}]", "company.yml:5: holds more than 50,000 values"),
         (CHAIN, "company.yml:104: is nested deeper than 100 levels"),
         ("x: " + "[" * 100_000, "company.yml:5: is nested deeper than 100 levels"),
         ("x: " + "{a: " * 5_000, "company.yml:5: is nested deeper than 100 levels"),
@@ -66,7 +66,7 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1,
         ("null: x", "company.yml:5: key null is read as None"),
         ('"a\\nok\\u202e": x', "company.yml:5 a\\nok\\u202e: unknown key"),
         ("---\nx: 1", "is not YAML (but found another document)"),
-        ("".join(f"k{n}: 1\n" for n in range(20_000)), "19,800 more problems"),
+        ("".join(f"k{n}: 1\n" for n in range(2_000)), "1,800 more problems"),
     ],
 )
 def test_what_is_no_configuration_is_refused_within_a_second(
