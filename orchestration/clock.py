@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from orchestration.warehouse import current_publication
+from orchestration.publication import whole_publications
 
 if TYPE_CHECKING:
     from orchestration.settings import Settings
@@ -20,11 +20,9 @@ def night_due(settings: Settings, today: date) -> date:
     """The day a night answers for when nobody names one, the same for the command and the schedule.
 
     A night answers for the day that has closed. The demo company lives a simulated day each night instead: its
-    first, or the one after the night last published (WarehouseError where that cannot be read).
+    first, or the one after the newest night published.
     """
     if settings.demo is None:
         return today - timedelta(days=1)
-    publication = current_publication(settings.publication_dir)
-    if publication is None:
-        return settings.demo.first_as_of
-    return date.fromisoformat(publication.as_of) + timedelta(days=1)
+    published = [date.fromisoformat(one.as_of) for one in whole_publications(settings.publication_dir)]
+    return max(published) + timedelta(days=1) if published else settings.demo.first_as_of

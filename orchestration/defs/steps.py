@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
+from models_ml.registry import RegistryError
 from orchestration.clock import company_today
 from orchestration.dbt_runner import DbtError
 from orchestration.environment import explain_environment
@@ -26,7 +27,7 @@ NIGHT = "night"
 OpenNight = dg.ResourceParam[Night]
 _RETRY_ATTEMPTS = 2
 _RETRY_WAIT_SECONDS = 2
-_FORESEEN = (ConfigurationError, SourceError, WarehouseError, DbtError, NightError)
+_FORESEEN = (ConfigurationError, SourceError, WarehouseError, DbtError, NightError, RegistryError)
 _OPTIONS = {
     "full_refresh": dg.Field(
         bool, default_value=False, description="Read every source in full instead of only what is new."

@@ -401,13 +401,13 @@ class RestSource(Section):
 
 
 def _is_plain_address(url: str) -> bool:
-    """Whether `url` has a host and a readable port, and no parameters, blanks or stray @."""
+    """Whether `url` has a host and a readable port, and no parameters or blanks."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return False
-    return bool(parts.hostname) and not re.search(r"[\s\x00-\x1f\x7f?#\\]", url) and "@" not in parts.path
+    return bool(parts.hostname) and not re.search(r"[\s\x00-\x1f\x7f?#\\]", url)
 
 
 def _sendable(value: SecretStr, what: str) -> SecretStr:

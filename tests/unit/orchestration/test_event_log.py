@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, AssetMaterialization, DagsterEvent, DagsterEventType, EventLogEntry
+from dagster import (
+    AssetKey,
+    AssetMaterialization,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    EventLogEntry,
+    Failure,
+    job,
+    op,
+)
 from dagster._core.events import StepMaterializationData
 from dagster._utils.error import serializable_error_info_from_exc_info
 
-from orchestration import masking
 from orchestration.event_log import NightEventLog, without_secrets
 from orchestration.masking import register_secrets
 
@@ -19,7 +29,6 @@ RUN = "5d2f6c1e-0000-4000-8000-000000000001"
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NightEventLog]:
-    monkeypatch.setattr(masking, "_registry", masking._Registry())
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     made = NightEventLog(base_dir="runs")
     yield made
@@ -92,3 +101,33 @@ def test_event_without_a_secret_is_kept_untouched(log: NightEventLog) -> None:
     register_secrets(["hush8812"])
     event = entry("1,000 rows read\x1b[0m")
     assert without_secrets(event) is event
+
+
+def test_steps_after_a_failed_one_are_one_short_note_each(log: NightEventLog) -> None:
+    log.store_event(
+        entry(f"Dependencies for step dbt_staging failed: {['quality_gate'] * 60}. Not executing.")
+    )
+    (kept,) = [record.event_log_entry for record in log.get_records_for_run(RUN).records]
+    assert kept.user_message == "dbt_staging was not run: a step before it failed."
+    assert kept.level == logging.INFO
+
+
+@op
+def fails() -> None:
+    raise Failure("No file payments.csv in the folder.")
+
+
+@job
+def night() -> None:
+    fails()
+
+
+def test_failure_in_words_comes_without_lines_of_code(log: NightEventLog) -> None:
+    with DagsterInstance.ephemeral() as instance:
+        result = night.execute_in_process(instance=instance, raise_on_error=False)
+        for event in instance.all_logs(result.run_id):
+            log.store_event(event)
+    kept = [record.event_log_entry.dagster_event for record in log.get_records_for_run(result.run_id).records]
+    (failure,) = [event.step_failure_data for event in kept if event and event.is_step_failure]
+    assert failure.error is not None
+    assert (failure.error.message, failure.error.stack) == ("No file payments.csv in the folder.", [])

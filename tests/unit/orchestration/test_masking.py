@@ -14,14 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestration import masking
 from orchestration.masking import mask, mask_logging, masked_trace, register_login, register_secrets
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masking, "_registry", masking._Registry())
-
 
 AWKWARD = "q7/W#x?y z@\"k'\\d\n&<ö€😀%41v"
 SPELLINGS: dict[str, Callable[[str], str]] = {

