@@ -109,7 +109,7 @@ def judge_losses(
         elif loss.where in accepted:
             told.append(f"{loss.where}: {loss}; accepted by --accept-drop, they count as deleted")
         else:
-            refused.append((loss, f"allowed are {share:.0%} or {rows - 1:,} rows, and never all"))
+            refused.append((loss, _allowed(share, rows)))
     if not refused:
         return told
     flags = " ".join(f"--accept-drop {loss.where}" for loss, _ in refused)
@@ -129,6 +129,10 @@ def judge_losses(
         f"have lost more rows than one night may lose; nothing was landed{''.join(lines)}\n  ",
         remedy=remedy,
     )
+
+
+def _allowed(share: float, rows: int) -> str:
+    return f"up to {100 * share:g} % of the rows or {rows - 1:,} rows, and never all (`landing` in the configuration)"
 
 
 def _amounts_gone(connection: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[str, ...]:

@@ -58,8 +58,9 @@ def unseen_nights(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[da
 def withdraw_landings(connection: duckdb.DuckDBPyConnection, nights: Collection[date]) -> Withdrawal:
     """Take back all that `nights` wrote, in the caller's transaction, as if they had never been run.
 
-    `nights` must be the last ones. Their tables are read anew in full next time, so what they repaired in rows
-    that had landed before is recorded again only where such a row comes again.
+    `nights` must be the last ones. The files they read are unknown again, and so read anew: all files of a snapshot,
+    since one of them changed or had gone. What they repaired in rows that had landed before is recorded again where
+    such a row comes again.
     """
     load_ids = [night.isoformat() for night in nights]
     versions = tables = 0
@@ -70,12 +71,6 @@ def withdraw_landings(connection: duckdb.DuckDBPyConnection, nights: Collection[
         ).fetchone()
         if row is not None and row[0]:
             versions, tables = versions + int(row[0]), tables + 1
-    # Files are looked at by what they held when last read, which the nights have overwritten.
-    connection.execute(
-        "delete from ops.landed_file where (source_system, table_name) in "
-        "(select (source_system, table_name) from ops.landing where as_of_date in (select unnest(?)))",
-        [list(nights)],
-    )
     # The numbers of the rows that stay may change when the file is next written.
     connection.execute("delete from ops.landed_build")
     if _exists(connection, "quarantine", "held"):
