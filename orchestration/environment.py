@@ -22,6 +22,8 @@ _DAMAGED = re.compile(
 _MEMORY = re.compile(r"Out of Memory Error|std::bad_alloc|cannot allocate memory", re.IGNORECASE)
 _LOCKED = re.compile(r"Could not set lock on file|database is locked", re.IGNORECASE)
 _DEVICE = re.compile(r"Input/output error")
+# SQLite says the same of a disk that is full while it extends its shared files and of one that fails.
+_FULL_OR_FAILING = re.compile(r"disk I/O error", re.IGNORECASE)
 _OPEN_FILES = re.compile(r"Too many open files", re.IGNORECASE)
 _KINDS = {
     errno.ENOSPC: _FULL,
@@ -64,6 +66,11 @@ _ADVICE = {
     _DEVICE: (
         "The disk does not answer as it should{at}.",
         "`sudo dmesg | tail` shows what it said. Move the state folder to a sound disk, then run again.",
+    ),
+    _FULL_OR_FAILING: (
+        "The disk is full or does not answer as it should{at}.",
+        "`df -h` shows whether it is full: free space, then run again. Where it is not, `sudo dmesg | tail` shows what "
+        "the disk said: move the state folder to a sound one.",
     ),
     _OPEN_FILES: (
         "Too many files are open{at}.",

@@ -1,7 +1,8 @@
-"""One asset of a night in a process that kills itself at a given change of its files: `python -m` with arguments.
+"""A night, or one asset of it, in a process that kills itself at a given change of its files.
 
-CONFIG DAY ASSET FOLDER COUNT: at the COUNT-th rename, link, removal, folder or change of rights below FOLDER the
-process dies without any chance to clean up. It prints how many changes it came to where it lives on.
+`python -m tests.pipeline.killed_run CONFIG DAY ASSET FOLDER COUNT`: at the COUNT-th rename, link, removal, new folder
+or change of rights below FOLDER the process dies without any chance to clean up. ASSET `all` is the whole night. Where
+it lives on, it prints how many changes it came to.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ _CHANGES = {"os.rename", "os.symlink", "os.remove", "os.rmdir", "os.mkdir", "os.
 def main(config: str, day: str, asset: str, folder: str, count: str) -> int:
     settings = load_settings(Path(config), env=os.environ)
     prepare_instance(settings.dagster_dir)
-    job = build_definitions(settings, through=date.fromisoformat(day)).resolve_implicit_global_asset_job_def()
-    chosen = job.get_subset(asset_selection={dg.AssetKey(asset.split("/"))}, asset_check_selection=set())
+    definitions = build_definitions(settings, through=date.fromisoformat(day))
+    job = definitions.resolve_job_def("nightly")
+    if asset != "all":
+        job = job.get_subset(asset_selection={dg.AssetKey(asset.split("/"))}, asset_check_selection=set())
     seen = 0
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -38,9 +41,9 @@ def main(config: str, day: str, asset: str, folder: str, count: str) -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     with dg.DagsterInstance.get() as instance:
-        run = create_night_run(instance, chosen, partition=day, run_config={}, trigger="test")
+        run = create_night_run(instance, job, partition=day, run_config={}, trigger="test")
         sys.addaudithook(watch)
-        events = execute_here(instance, chosen, run)
+        events = execute_here(instance, job, run)
     print(seen)
     return 0 if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events) else 1
 
