@@ -11,6 +11,7 @@ from orchestration.clock import company_today
 from orchestration.instance import prepare_instance
 from orchestration.memory import claim_home, last_run
 from orchestration.night import NightOptions, check_day, stopped_text
+from orchestration.step_log import end_capture
 from orchestration.stop import stopped_by
 from orchestration.warehouse import (
     Publication,
@@ -59,7 +60,10 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
         run = create_night_run(
             instance, job, partition=as_of.isoformat(), run_config=_run_config(options), trigger="command"
         )
-        events = execute_here(instance, job, run)
+        try:
+            events = execute_here(instance, job, run)
+        finally:
+            end_capture()
     stopped = stopped_by()
     remembered = last_run(settings.home)
     if remembered is None or remembered.run_id != run.run_id:

@@ -22,6 +22,7 @@ from orchestration.night_book import (
     prepare_night_book,
     step_records,
 )
+from orchestration.publication import whole_publications
 from orchestration.step_log import captured, retire_old_logs, step_log_folder
 from orchestration.stop import stopped_by, watching
 from orchestration.warehouse import (
@@ -159,8 +160,9 @@ class Night:
         retire_old_logs(settings.home)
         check_warehouse(settings.warehouse_path)
         prepare_warehouse(settings.warehouse_path)
+        published = [date.fromisoformat(one.as_of) for one in whole_publications(settings.publication_dir)]
         with open_warehouse(settings.warehouse_path) as connection:
-            prepare_night_book(connection)
+            prepare_night_book(connection, published)
             prepare_ledger_history(connection)
 
     @contextmanager

@@ -7,6 +7,7 @@ landing the step's tables stand, `ops.publication` keeps every night that reache
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -41,8 +42,12 @@ class StepRecord:
     is_done: bool
 
 
-def prepare_night_book(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the book where it is missing; nights that an earlier version published are entered as such."""
+def prepare_night_book(connection: duckdb.DuckDBPyConnection, published: Iterable[date] = ()) -> None:
+    """Create the book where it is missing; nights that an earlier version published are entered as such.
+
+    They are those landed up to the newest that booked an entry, or up to the newest of `published`, the nights whose
+    publications are still on disk.
+    """
     connection.execute("create schema if not exists ops")
     known = connection.execute(
         "select count(*) from information_schema.tables where table_schema = 'ops' and table_name = 'publication'"
@@ -59,7 +64,8 @@ def prepare_night_book(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
             "insert into ops.publication (as_of_date, load_id, run_id, begun_at) "
             "select distinct as_of_date, as_of_date::varchar, '', as_of_date::timestamptz from ops.landing "
-            "where as_of_date <= (select max(booked_on) from core.ledger_history) order by all"
+            "where as_of_date <= greatest((select max(booked_on) from core.ledger_history), ?) order by all",
+            [max(published, default=None)],
         )
 
 
