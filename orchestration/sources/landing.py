@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +80,8 @@ def land(
     TransientSourceError
         A source did not answer; the same call may succeed later.
     """
+    import duckdb
+
     check_names(accept_drop, settings)
     say = progress or (lambda _: None)
     notice = warn or say
@@ -103,7 +105,9 @@ def land(
             told += found + about_a_silent_night(connection, plans, results, as_of)
             connection.commit()
         except BaseException:
-            connection.rollback()
+            # A commit that failed has ended the transaction; what it failed of is to be told.
+            with suppress(duckdb.Error):
+                connection.rollback()
             raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
