@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 import re
 import signal
@@ -77,7 +78,7 @@ def _frames(request: dict[str, Any], longest: float) -> Iterator[Any]:
     clock.start()
     is_whole = False
     try:
-        process.ask(request)
+        process.ask({**request, "longest": longest})
         schema: pa.Schema | None = None
         while True:
             kind, content = process.frame()
@@ -216,6 +217,8 @@ def _serve() -> None:
 
     for line in sys.stdin.buffer:
         request = json.loads(line)
+        # Should the client be killed meanwhile: the signal's own action ends a process that is stuck in a query.
+        signal.alarm(math.ceil(request["longest"]) + 5)
         options: dict[str, Any] = {"return_type": "arrow"}
         if "batch_rows" in request:
             options = {"return_type": "arrow_stream", "batch_size": request["batch_rows"]}
@@ -232,6 +235,7 @@ def _serve() -> None:
             failure = {"type": type(error).__name__, "said": str(error) or type(error).__name__}
             send(_FAILURE, json.dumps(failure).encode())
         answers.flush()
+        signal.alarm(0)
     os._exit(0)
 
 

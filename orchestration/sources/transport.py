@@ -63,7 +63,8 @@ def transport(
     except Exception as error:
         cause: BaseException | None = error
         while cause is not None:
-            if isinstance(cause, SourceError):
+            # dlt takes Ctrl-C for a failure of its own.
+            if isinstance(cause, (SourceError, KeyboardInterrupt)):
                 raise cause from error
             cause = cause.__cause__ or cause.__context__
         raise
