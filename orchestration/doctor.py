@@ -83,6 +83,7 @@ def examine(settings: Settings, *, today: date) -> list[Finding]:
         ("dbt project", lambda: _dbt_project(settings)),
         ("Warehouse", lambda: _warehouse(settings)),
         ("Landed days", lambda: _landed_days(settings, today)),
+        ("Models", lambda: _models(settings)),
         ("Publication", lambda: _publication(settings)),
         ("Published day", lambda: _published_day(settings, today)),
     ]
@@ -289,6 +290,25 @@ def _latest_landing(connection: duckdb.DuckDBPyConnection) -> date | None:
     ).fetchone()
     row = connection.execute("select max(as_of_date) from ops.landing").fetchone() if known else None
     return row[0] if row else None
+
+
+def _models(settings: Settings) -> list[Finding]:
+    """Every registered model and the history of champions; a night reads the one in force."""
+    from models_ml.registry import RegistryError, history, load
+
+    folder = settings.models_dir
+    if not folder.is_dir():
+        return [Finding("Models", True, "none yet; the first night makes them")]
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    wrong = []
+    looks: list[Callable[[], object]] = [partial(history, folder)]
+    looks += [partial(load, folder, name) for name in names]
+    for look in looks:
+        try:
+            look()
+        except RegistryError as error:
+            wrong.append(f"{folder}: {error}")
+    return _named("Models", wrong, f"{len(names)} can be read")
 
 
 def _publication(settings: Settings) -> list[Finding]:

@@ -231,6 +231,7 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str, bool]] = {
     "dbt manifest cut": (cut("dbt/manifest.json"), "manifest.json", BOTH),
     "dbt partial parse cut": (cut("dbt/partial_parse.msgpack"), "partial_parse.msgpack", BOTH),
     "dbt partial parse gone": (gone("dbt/partial_parse.msgpack"), "partial_parse.msgpack", BOTH),
+    "champion cut": (write("models/champion.json", b'[{"as_of": "2026'), "champion.json", DOCTOR),
     "dbt a file": (file_instead("dbt"), "dbt", BOTH),
 }
 # What a night mends by itself; independent faults lie in one state folder together.
