@@ -76,6 +76,7 @@ def examine(settings: Settings, *, today: date) -> list[Finding]:
         ("Running night", lambda: _lock(settings)),
         ("Last run", lambda: _last_run(settings)),
         ("Run log", lambda: _named("Run log", faults.run_log_faults(settings), "whole")),
+        ("Runs", lambda: _named("Runs", faults.dead_run_faults(settings), "none left by a dead process")),
         *(
             (f"Source {name}" if name else "Sources", partial(_source, settings, name))
             for name in _sources(settings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from orchestration.dbt_runner import DbtError, artefact_faults
@@ -12,6 +14,7 @@ from orchestration.home import WarehouseError, misplaced, usable_home
 from orchestration.instance import instance_faults
 from orchestration.masking import mask
 from orchestration.memory import ownership_problem
+from orchestration.process import PROCESS_TAG, is_alive
 from orchestration.publication import CURRENT, whole_publications
 from orchestration.settings import ConfigurationError
 from orchestration.sources.errors import SourceError
@@ -78,6 +81,25 @@ def header_faults(settings: Settings) -> list[str]:
 def run_log_faults(settings: Settings) -> list[str]:
     """Settings or databases of Dagster that the next night will write anew."""
     return [f"{fault}; {_MENDED} (`trade-credit ui` too)" for fault in instance_faults(settings.dagster_dir)]
+
+
+def dead_run_faults(settings: Settings) -> list[str]:
+    """Runs that Dagster counts as in progress though their process is gone; they hold back every one in the queue."""
+    path = settings.dagster_dir / "history" / "runs.db"
+    if not path.is_file() or run_log_faults(settings):
+        return []
+    query = (
+        "select runs.run_id, tag.value from runs join run_tags as tag on tag.run_id = runs.run_id and tag.key = ? "
+        "where runs.status in ('NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING') order by runs.id"
+    )
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        left = connection.execute(query, [PROCESS_TAG]).fetchall()
+    return [
+        f"run {run_id[:8]} still counts as running though its process has ended; the next night or "
+        "`trade-credit ui` closes it"
+        for run_id, process in left
+        if not is_alive(process)
+    ]
 
 
 def project_faults(settings: Settings) -> list[str]:

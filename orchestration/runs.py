@@ -6,52 +6,22 @@ code location it belongs to (tests/graph/test_runs.py holds both sides against e
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+from orchestration.process import PROCESS_TAG, is_alive, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOCATION = "orchestration.definitions"
-PROCESS_TAG = "trade_credit/process"
 TRIGGER_TAG = "trade_credit/trigger"
 _REPOSITORY = "__repository__"
 # A run's process needs this long at most from being launched to saying who it is.
 _STARTING = timedelta(minutes=10)
-
-
-def this_process() -> str:
-    """This process in a form that no later one shares: its number and when it started."""
-    return f"{os.getpid()}@{_started(os.getpid())}"
-
-
-def is_alive(process: str) -> bool:
-    """Whether the process that `this_process` once named still runs."""
-    number, _, started = process.partition("@")
-    return number.isdigit() and _started(int(number)) == started != ""
-
-
-def _started(number: int) -> str:
-    """When the process of this number started, in the kernel's ticks since boot; empty where there is none."""
-    try:
-        stat = Path(f"/proc/{number}/stat").read_text(encoding="ascii", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}:{stat.rpartition(')')[2].split()[19]}"
-    except OSError:
-        pass
-    # Without /proc (macOS) the number alone must do.
-    if Path("/proc").is_dir():
-        return ""
-    try:
-        os.kill(number, 0)
-    except OSError:
-        return ""
-    return "running"
 
 
 def tag_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:

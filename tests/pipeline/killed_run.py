@@ -1,8 +1,8 @@
-"""A night, or one asset of it, in a process that kills itself at a given change of its files.
+"""One asset of a night, in a process that kills itself at a given change of its files.
 
 `python -m tests.pipeline.killed_run CONFIG DAY ASSET FOLDER COUNT`: at the COUNT-th rename, link, removal, new folder
-or change of rights below FOLDER the process dies without any chance to clean up. ASSET `all` is the whole night. Where
-it lives on, it prints how many changes it came to.
+or change of rights below FOLDER the process dies without any chance to clean up. Where it
+lives on, it prints how many changes it came to.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def main(config: str, day: str, asset: str, folder: str, count: str) -> int:
     settings = load_settings(Path(config), env=os.environ)
     prepare_instance(settings.dagster_dir)
     definitions = build_definitions(settings, through=date.fromisoformat(day))
-    job = definitions.resolve_job_def("nightly")
-    if asset != "all":
-        job = job.get_subset(asset_selection={dg.AssetKey(asset.split("/"))}, asset_check_selection=set())
+    job = definitions.resolve_job_def("nightly").get_subset(
+        asset_selection={dg.AssetKey(asset.split("/"))}, asset_check_selection=set()
+    )
     seen = 0
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:

@@ -60,15 +60,15 @@ def _cases(service: str) -> dict[str, Case]:
             {**once, "url": f"http://{service}/v1", "token": "${BUREAU}"},
             {"BUREAU": "tokhush8812\nsecond-hush-line\n"},
             ["tokhush8812", "second-hush-line"],
-            1,
+            2,
         ),
         "user, header, path, parameter and query of a service that repeats them": Case(
             {
                 **once,
-                "url": f"http://reader:${{PW}}@{service}/bot${{BOT}}/v1?u=${{QUERY}}",
+                "url": f"http://reader:${{PW}}@{service}/bot${{BOT}}/v1",
                 "headers": {"X-Api-Key": "Key ${HEADER}"},
                 "tables": {
-                    "customers": {"path": "c/${SEGMENT}", "params": {"q": "${PARAMETER}"}},
+                    "customers": {"path": "c/${SEGMENT}", "params": {"q": "${PARAMETER}", "u": "${QUERY}"}},
                     "invoices": {"path": "i"},
                 },
             },

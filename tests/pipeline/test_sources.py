@@ -179,7 +179,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
             monkeypatch.setenv("ERP_URL", uri)
             monkeypatch.setenv("BUREAU_TOKEN", TOKEN)
             # The bureau itself is still asked three times by each of the three attempts at the step.
-            monkeypatch.setattr("orchestration.night._RETRY_WAIT_SECONDS", 0)
+            monkeypatch.setattr("orchestration.defs.steps._RETRY_WAIT_SECONDS", 0)
             _configure(company, bureau)
             lived = Nights(company, bureau)
             _write_limits(company, "credit_limits_1.csv")

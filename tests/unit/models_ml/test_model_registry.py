@@ -2,6 +2,8 @@
 date."""
 
 import os
+import signal
+import sys
 from datetime import date
 
 import numpy as np
@@ -67,6 +69,38 @@ def test_a_run_killed_before_the_rename_leaves_no_model_and_the_champion_as_it_w
             registry.promote(tmp_path, models["xgboost"].model_id, as_of=D2, role="champion", reason="better")
     assert (tmp_path / "champion.json").read_bytes() == before
     assert registry.current(tmp_path).model == models["scorecard"]
+
+
+def test_saving_and_promoting_killed_at_any_change_leaves_the_old_champion_or_the_new_one(tmp_path, models):
+    registry.save(tmp_path, models["scorecard"])
+    registry.promote(tmp_path, models["scorecard"].model_id, as_of=D1, role="provisional", reason="ranks")
+    new = models["xgboost"]
+
+    def save_and_promote(killed_at: int) -> int:
+        """The signal a process dies of at that change of a file, 0 where it comes to its end."""
+        child = os.fork()
+        if child == 0:
+            seen = 0
+
+            def watch(event, _arguments):
+                nonlocal seen
+                if event in {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}:
+                    seen += 1
+                    if seen == killed_at:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(watch)
+            registry.save(tmp_path, new)
+            registry.promote(tmp_path, new.model_id, as_of=D2, role="champion", reason="better")
+            os._exit(0)
+        return os.WTERMSIG(os.waitpid(child, 0)[1])
+
+    changes = 0
+    while save_and_promote(changes + 1) == signal.SIGKILL:
+        changes += 1
+        assert registry.current(tmp_path).model in (models["scorecard"], new)
+    assert changes > 10
+    assert registry.current(tmp_path).model == new
 
 
 def test_saving_again_changes_nothing(tmp_path, models):

@@ -12,16 +12,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from orchestration.faults import dead_run_faults
 from orchestration.instance import prepare_instance
-from orchestration.runs import (
-    LOCATION,
-    PROCESS_TAG,
-    close_dead_runs,
-    create_night_run,
-    execute_here,
-    is_alive,
-    this_process,
-)
+from orchestration.process import PROCESS_TAG, is_alive, this_process
+from orchestration.runs import LOCATION, close_dead_runs, create_night_run, execute_here
+from orchestration.settings import load_settings
 
 
 @dg.op
@@ -44,7 +39,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
 
 def dead_process() -> str:
     """A process that was there and is gone."""
-    code = "from orchestration.runs import this_process; print(this_process())"
+    code = "from orchestration.process import this_process; print(this_process())"
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -76,6 +71,17 @@ def test_run_whose_process_is_gone_is_ended_whatever_dagster_thinks_of_it(
         assert run is not None
         assert run.is_finished
     assert close_dead_runs(instance) == []
+
+
+def test_doctor_names_the_run_of_a_dead_process_and_no_living_one(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    settings = load_settings(None, env={}, home=tmp_path)
+    run_of(instance, this_process(), dg.DagsterRunStatus.STARTED)
+    assert dead_run_faults(settings) == []
+    dead = run_of(instance, dead_process(), dg.DagsterRunStatus.STARTED)
+    [fault] = dead_run_faults(settings)
+    assert fault.startswith(f"run {dead[:8]} still counts as running")
 
 
 def test_living_waiting_and_starting_runs_are_left_alone(instance: dg.DagsterInstance) -> None:
