@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from orchestration.dbt_runner import DbtError, artefact_faults
 from orchestration.duckdb_file import size_problem, warehouse_remedy
 from orchestration.environment import explain_environment
 from orchestration.home import WarehouseError, misplaced, usable_home
-from orchestration.instance import instance_faults
+from orchestration.instance import instance_faults, open_history
 from orchestration.masking import mask
 from orchestration.memory import ownership_problem
 from orchestration.process import PROCESS_TAG, is_alive
@@ -92,7 +91,7 @@ def dead_run_faults(settings: Settings) -> list[str]:
         "select runs.run_id, tag.value from runs join run_tags as tag on tag.run_id = runs.run_id and tag.key = ? "
         "where runs.status in ('NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING') order by runs.id"
     )
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(open_history(path)) as connection:
         left = connection.execute(query, [PROCESS_TAG]).fetchall()
     return [
         f"run {run_id[:8]} still counts as running though its process has ended; the next night or "

@@ -166,12 +166,17 @@ def _damage(path: Path, *, whole: bool) -> str | None:
     return _unreadable(path, thorough=size <= _READ_WHOLE_UP_TO_BYTES)
 
 
-def _unreadable(path: Path, *, thorough: bool) -> str | None:
+def open_history(path: Path) -> sqlite3.Connection:
+    """Open a database of the run log to read it; nothing is written where no run is writing."""
     # Without entries waiting in its log the file alone is the database, and reading it as such writes nothing.
     log = path.with_name(path.name + "-wal")
     mode = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
+
+
+def _unreadable(path: Path, *, thorough: bool) -> str | None:
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)) as connection:
+        with closing(open_history(path)) as connection:
             connection.execute("pragma schema_version").fetchone()
             connection.execute("select count(*) from sqlite_master").fetchone()
             verdict = connection.execute("pragma quick_check(1)").fetchone()[0] if thorough else "ok"
