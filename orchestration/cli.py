@@ -82,18 +82,20 @@ class _Told(click.Group):
 
 
 def _unforeseen(error: Exception) -> str:
-    from orchestration.faults import explained
+    from orchestration.faults import FORESEEN, explained
     from orchestration.memory import write_trace
     from orchestration.settings import DEFAULT_HOME, HOME_VARIABLE
 
     text = explained(error)
+    if isinstance(error, FORESEEN):
+        return text
     try:
         return f"{text}\nIts trace is in {write_trace(Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME), error)}"
     except OSError:
         return text
 
 
-@click.group(cls=_Told, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Told, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="trade-credit")
 def main() -> None:
     """Which business customers can we safely sell to on credit? One mart, every night."""
@@ -129,6 +131,7 @@ def run(
     from orchestration.launch import run_night
     from orchestration.night import NightOptions, UnlikelyDayError, stopped_text
     from orchestration.settings import ConfigurationError
+    from orchestration.sources.losses import UnknownTableError
     from orchestration.stop import stopped_by, watching
     from orchestration.summary import night_summary
     from orchestration.warehouse import WarehouseError
@@ -141,7 +144,7 @@ def run(
                 outcome = run_night(settings, day, NightOptions(full_refresh, accept_drop, accept_day))
             except KeyboardInterrupt:
                 _fail(stopped_text(stopped_by() or "Ctrl-C"), code=STOPPED)
-    except (ConfigurationError, UnlikelyDayError) as error:
+    except (ConfigurationError, UnlikelyDayError, UnknownTableError) as error:
         _fail(str(error), code=MISUSED)
     except WarehouseError as error:
         _fail(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -187,6 +188,8 @@ def _invoke(
     target = dbt_target_dir(home)
     target.mkdir(parents=True, exist_ok=True)
     os.environ["TRADE_CREDIT_WAREHOUSE"] = str(warehouse or home / "warehouse.duckdb")
+    log = target / "logs" / "dbt.log"
+    said_before = log.stat().st_size if log.is_file() else 0
     outcome = dbtRunner(manifest=manifest).invoke(
         [
             *arguments,
@@ -197,7 +200,7 @@ def _invoke(
             "--target-path",
             str(target),
             "--log-path",
-            str(target / "logs"),
+            str(log.parent),
             "--log-level",
             "none",
             "--log-level-file",
@@ -208,11 +211,24 @@ def _invoke(
     )
     # dbt keeps the warehouse open after a run; the next step opens it with settings of its own.
     DuckDBConnectionManager.close_all_connections()
+    _tell_log(log, said_before)
     if outcome.exception is not None:
         raise DbtError(f"dbt {arguments[0]} could not run: {outcome.exception}") from outcome.exception
     if outcome.result is None:
         raise DbtError(f"dbt {arguments[0]} gave no result; see {target / 'logs' / 'dbt.log'}")
     return outcome.result
+
+
+def _tell_log(log: Path, said_before: int) -> None:
+    """Pass on what dbt wrote to its log since, so that it stands in the log of the step that ran it."""
+    if not log.is_file():
+        return
+    with log.open("rb") as file:
+        # A log that has become shorter was begun anew.
+        file.seek(said_before if log.stat().st_size >= said_before else 0)
+        said = file.read().decode("utf-8", "replace").strip()
+    if said:
+        logging.getLogger(__name__).info("dbt said\n%s", said)
 
 
 def _load_manifest(home: Path) -> Manifest:

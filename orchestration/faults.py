@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 _MENDED = "the next night mends it"
 
 
+FORESEEN = (WarehouseError, ConfigurationError, DbtError, SourceError)
+
+
 def explained(error: BaseException) -> str:
     """An error for a person: its own text where that is written for one, else what is wrong with the machine."""
-    if isinstance(error, WarehouseError | ConfigurationError | DbtError | SourceError):
+    if isinstance(error, FORESEEN):
         return str(error)
     told = explain_environment(error)
     if told is None:

@@ -11,6 +11,7 @@ from orchestration.clock import company_today
 from orchestration.instance import prepare_instance
 from orchestration.memory import claim_home, last_run
 from orchestration.night import NightOptions, check_day, stopped_text
+from orchestration.sources.losses import check_names
 from orchestration.step_log import end_capture
 from orchestration.stop import stopped_by
 from orchestration.warehouse import (
@@ -42,12 +43,13 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
 
     What can be refused without loading the graph is refused at once: raises NightInProgressError where another
     process is running a night on the same state folder, ConfigurationError where the folder is another company's,
-    and UnlikelyDayError where the day looks like a slip.
+    UnlikelyDayError where the day looks like a slip, and UnknownTableError where `options` name no source table.
     """
     claim_home(settings)
     hold_night_lock(settings.home)
     release_night_lock(settings.home)
     check_day(settings, as_of, today=company_today(settings), accept_day=options.accept_day)
+    check_names(options.accept_drop, settings)
     mended = prepare_instance(settings.dagster_dir)
 
     import dagster as dg

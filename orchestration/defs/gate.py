@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.defs.rule_checks import check_result, check_spec
+from orchestration.defs.rule_checks import check_result, check_spec, log_verdicts
 from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.night import NightError
 from orchestration.owners import owner_team
@@ -59,6 +59,7 @@ def quality_gate(
             context, (check_result(result, _key(result.rule.table)) for result in report.results)
         )
         quarantined = sum(table.quarantined for table in report.tables)
+        log_verdicts(report.results)
         failed = sum(result.status == "failed" for result in report.results)
         context.log.info(
             f"{len(report.results)} rules, {failed} found something, {quarantined:,} rows quarantined"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from orchestration.defs.rule_checks import check_result, check_spec
+from orchestration.defs.rule_checks import check_result, check_spec, log_verdicts
 from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.night import NightError
 from orchestration.plain_text import plain
@@ -54,6 +54,7 @@ def build_mart_gate(stages: Sequence[dg.AssetsDefinition]) -> dg.AssetChecksDefi
                     for result in report.results
                 ),
             )
+            log_verdicts(report.results)
             failed = sum(result.status == "failed" for result in report.results)
             context.log.info(f"{len(report.results)} rules over the marts, {failed} found something")
             if report.blocking:

@@ -1,7 +1,11 @@
 """How a data-quality rule becomes an asset check, the same for both gates."""
 
+import logging
+from collections.abc import Iterable
+
 import dagster as dg
 
+from orchestration.plain_text import plain
 from quality.catalog import Rule
 from quality.runner import RuleResult
 
@@ -39,3 +43,12 @@ def check_result(result: RuleResult, asset: dg.AssetKey) -> dg.AssetCheckResult:
             "owner": result.rule.owner,
         },
     )
+
+
+def log_verdicts(results: Iterable[RuleResult]) -> None:
+    """Every rule's verdict in the log of the step that judged."""
+    lines = (
+        f"{result.rule.id}: {result.status}, expected {result.expected}, observed {result.error or result.observed}"
+        for result in results
+    )
+    logging.getLogger(__name__).info("verdicts\n%s", "\n".join(map(plain, lines)))

@@ -101,6 +101,7 @@ def night_step(
     log = night.log_folder / f"{name}.log"
     try:
         with night.step(name):
+            context.log.debug(f"what the step's libraries say is kept in {log}")
             yield
     except GeneratorExit:
         raise

@@ -77,13 +77,17 @@ def measure_loss(
     )
 
 
+class UnknownTableError(SourceError):
+    """A person named a source table that the configuration does not have."""
+
+
 def check_names(accepted: Collection[str], settings: Settings) -> None:
-    """Raise SourceError where `accepted` names a table that the configuration does not, as `source.table`."""
+    """Raise UnknownTableError where `accepted` names a table that the configuration does not, as `source.table`."""
     valid = [f"{name}.{table}" for name, source in settings.sources.items() for table in source.tables]
     for name in accepted:
         if name not in valid:
             nearest = closest(name, valid)
-            raise SourceError(
+            raise UnknownTableError(
                 "--accept-drop",
                 f"{name!r} is no table of a configured source",
                 valid=", ".join(valid),

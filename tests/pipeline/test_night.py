@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from orchestration.night_book import STEPS
 from orchestration.warehouse import current_publication, switch_publication
 from tests.pipeline.conftest import AS_OF, Company, command, invoke, write_company
 
@@ -119,6 +120,15 @@ def test_status_and_doctor_tell_what_is_published(published_company: Company) ->
     doctor = command(published_company.home, "doctor", *config)
     assert doctor.returncode == 1
     assert "FAIL  Source erp" in doctor.stdout
+
+
+def test_what_the_libraries_of_each_step_say_is_kept_by_step(published_company: Company) -> None:
+    [folder] = (published_company.home / "logs").iterdir()
+    logs = {path.stem: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    assert set(logs) == set(STEPS)
+    assert "OK created sql table model mart.fct_exposure" in logs["dbt_transform"]
+    assert "invoices_delivered: passed" in logs["quality_gate"]
+    assert "metrics out of time" in logs["learn_model"]
 
 
 def test_documentation_describes_every_published_table(published_company: Company) -> None:
