@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from dagster._core.events import DagsterEvent, JobFailureData
 from dagster._core.events.log import EventLogEntry
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
@@ -112,13 +113,22 @@ def told_once(event: EventLogEntry) -> EventLogEntry:
             return event
         message = f"{left_out[1]} was not run: a step before it failed."
         return event._replace(level=logging.INFO, user_message=message)
-    data = event.dagster_event.event_specific_data
-    if not isinstance(data, StepFailureData) or data.error is None or data.user_failure_data is None:
-        return event
-    told = SerializableErrorInfo(data.user_failure_data.description or data.error.message, [], None)
-    return event._replace(
-        dagster_event=event.dagster_event._replace(event_specific_data=data._replace(error=told))
-    )
+    told = _in_words(event.dagster_event)
+    return event if told is event.dagster_event else event._replace(dagster_event=told)
+
+
+def _in_words(event: DagsterEvent) -> DagsterEvent:
+    """A failure of a step, or of the run by it, that the step put into words: without the lines of code."""
+    data = event.event_specific_data
+    if isinstance(data, StepFailureData) and data.error is not None and data.user_failure_data is not None:
+        said = data.user_failure_data.description or data.error.message
+        return event._replace(event_specific_data=data._replace(error=SerializableErrorInfo(said, [], None)))
+    if isinstance(data, JobFailureData) and data.first_step_failure_event is not None:
+        first = _in_words(data.first_step_failure_event)
+        if first is not data.first_step_failure_event:
+            told = data._replace(first_step_failure_event=first, error=first.step_failure_data.error)
+            return event._replace(event_specific_data=told)
+    return event
 
 
 def without_secrets(event: EventLogEntry) -> EventLogEntry:

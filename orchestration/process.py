@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# The tag by which a run of Dagster says which process works on it.
-PROCESS_TAG = "trade_credit/process"
+# The tag by which a run of Dagster says which process works on it; so begun, the web interface does not show it.
+PROCESS_TAG = ".dagster/trade_credit_process"
 
 
 def this_process() -> str:

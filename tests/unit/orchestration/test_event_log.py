@@ -128,6 +128,9 @@ def test_failure_in_words_comes_without_lines_of_code(log: NightEventLog) -> Non
         for event in instance.all_logs(result.run_id):
             log.store_event(event)
     kept = [record.event_log_entry.dagster_event for record in log.get_records_for_run(result.run_id).records]
-    (failure,) = [event.step_failure_data for event in kept if event and event.is_step_failure]
-    assert failure.error is not None
-    assert (failure.error.message, failure.error.stack) == ("No file payments.csv in the folder.", [])
+    of_step = [event.step_failure_data.error for event in kept if event and event.is_step_failure]
+    of_run = [event.job_failure_data.error for event in kept if event and event.is_job_failure]
+    for error in (*of_step, *of_run):
+        assert error is not None
+        assert (error.message, error.stack) == ("No file payments.csv in the folder.", [])
+    assert (len(of_step), len(of_run)) == (1, 1)
