@@ -19,7 +19,8 @@ from orchestration.sources.contract import CONTRACT
 from orchestration.sources.errors import closest
 from orchestration.sources.urls import unreadable
 
-DEMO_CONFIG = Path(__file__).parent / "sources" / "demo" / "demo.yml"
+# Named by its place, in a checkout and in an installed wheel alike: importing the simulator costs every start.
+DEMO_CONFIG = Path(__file__).parents[1] / "demo" / "demo.yml"
 DEFAULT_HOME = ".trade-credit"
 HOME_VARIABLE = "TRADE_CREDIT_HOME"
 

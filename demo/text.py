@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from orchestration.sources.demo.world import NEVER, Ints, Texts, to_day
+from demo.world import NEVER, Ints, Texts, to_day
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestration.sources.demo import accounts as account_records
-from orchestration.sources.demo import receivables as ledger
-from orchestration.sources.demo import signals, text
-from orchestration.sources.demo.companies import SEGMENTS, Companies, build_companies
-from orchestration.sources.demo.names import COUNTRIES
-from orchestration.sources.demo.world import (
+from demo import accounts as account_records
+from demo import receivables as ledger
+from demo import signals, text
+from demo.companies import SEGMENTS, Companies, build_companies
+from demo.names import COUNTRIES
+from demo.world import (
     CURRENCIES,
     LEGAL_ENTITIES,
     NEVER,

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from demo import DemoError, advance, systems
 from orchestration.sources.contract import CONTRACT
-from orchestration.sources.demo import DemoError, advance, systems
 
 FIRST = date(2026, 10, 30)
 NEXT = date(2026, 11, 4)
@@ -382,7 +382,7 @@ def test_the_company_does_not_live_for_ever(nights: Path) -> None:
 
 
 def test_blocks_of_companies_join_into_one_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration.sources.demo import companies, world
+    from demo import companies, world
 
     monkeypatch.setattr(world, "BLOCK_SIZE", 50)
     monkeypatch.setattr(companies, "BLOCK_SIZE", 50)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from orchestration.sources.demo import manifest, systems, text
-from orchestration.sources.demo.world import NEVER, Ints, World, to_date, to_day
+from demo import manifest, systems, text
+from demo.world import NEVER, Ints, World, to_date, to_day
 
 # Raised whenever the same world would give other rows; a folder made by another version cannot be continued.
 GENERATOR_VERSION = 1
