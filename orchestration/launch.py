@@ -11,7 +11,7 @@ from orchestration.clock import company_today
 from orchestration.instance import prepare_instance
 from orchestration.memory import claim_home, last_run
 from orchestration.night import NightOptions, check_day, stopped_text
-from orchestration.sources.losses import check_names
+from orchestration.sources.landing.losses import check_names
 from orchestration.step_log import end_capture
 from orchestration.stop import stopped_by
 from orchestration.warehouse import (

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from landing_company import Company
 
-from orchestration.sources import landing
 from orchestration.sources.errors import SourceError, TransientSourceError
+from orchestration.sources.landing import transaction as landing
 
 NIGHT = date(2026, 10, 30)
 NEXT = date(2026, 10, 31)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from orchestration.settings import DEMO_CONFIG, Settings
 from orchestration.sources.errors import SourceError, closest
-from orchestration.sources.planning import TOTALLED_TABLES, Plan
-from orchestration.sources.records import PLAIN_AMOUNT, rows_by_file
+from orchestration.sources.landing.planning import TOTALLED_TABLES, Plan
+from orchestration.sources.landing.records import PLAIN_AMOUNT, rows_by_file
 
 if TYPE_CHECKING:
     import duckdb

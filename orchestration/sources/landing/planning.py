@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from orchestration.settings import Settings
-from orchestration.sources import database, files, rest
 from orchestration.sources.config import (
     DatabaseSource,
     DatabaseTable,
@@ -20,6 +19,7 @@ from orchestration.sources.config import (
     RestSource,
     RestTable,
 )
+from orchestration.sources.connectors import database, files, rest
 from orchestration.sources.contract import CONTRACT, Table
 from orchestration.sources.errors import SourceError
 from orchestration.sources.mapping import check_columns, needed_columns, unmapped_columns

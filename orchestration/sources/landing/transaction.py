@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration.settings import Settings
-from orchestration.sources import database, files
 from orchestration.sources.config import DatabaseSource, FileSource
+from orchestration.sources.connectors import database, files
 from orchestration.sources.contract import CONTRACT, TABLES
 from orchestration.sources.errors import SourceError
-from orchestration.sources.losses import Loss, check_names, judge_losses
-from orchestration.sources.mapping import check_columns
-from orchestration.sources.notices import (
+from orchestration.sources.landing.losses import Loss, check_names, judge_losses
+from orchestration.sources.landing.notices import (
     about_a_silent_night,
     about_empty_deliveries,
     about_new_column,
     nights_in_words,
 )
-from orchestration.sources.planning import Plan, plan_all
-from orchestration.sources.records import (
+from orchestration.sources.landing.planning import Plan, plan_all
+from orchestration.sources.landing.records import (
     LandingResult,
     create_tables,
     record_columns,
@@ -32,9 +31,10 @@ from orchestration.sources.records import (
     record_providers,
     rows_by_file,
 )
-from orchestration.sources.transport import transport
-from orchestration.sources.versions import append_versions, rebuild_landed
-from orchestration.sources.withdrawal import unseen_nights, withdraw_landings
+from orchestration.sources.landing.transport import transport
+from orchestration.sources.landing.versions import append_versions, rebuild_landed
+from orchestration.sources.landing.withdrawal import unseen_nights, withdraw_landings
+from orchestration.sources.mapping import check_columns
 
 if TYPE_CHECKING:
     import duckdb

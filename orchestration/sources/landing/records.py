@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from orchestration.night_book import prepare_night_book
 from orchestration.settings import Settings
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
+from orchestration.sources.landing.planning import TOTALLED_TABLES, Plan
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
-from orchestration.sources.planning import TOTALLED_TABLES, Plan
 
 if TYPE_CHECKING:
     import duckdb
