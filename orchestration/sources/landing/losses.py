@@ -9,8 +9,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from orchestration.settings import DEMO_CONFIG, Settings
+from orchestration.sources.connectors.protocol import TOTALLED_TABLES
 from orchestration.sources.errors import SourceError, closest
-from orchestration.sources.landing.planning import TOTALLED_TABLES, Plan
+from orchestration.sources.landing.planning import Plan
 from orchestration.sources.landing.records import PLAIN_AMOUNT, rows_by_file
 
 if TYPE_CHECKING:

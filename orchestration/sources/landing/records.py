@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from orchestration.night_book import prepare_night_book
 from orchestration.settings import Settings
+from orchestration.sources.connectors.protocol import TOTALLED_TABLES
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
-from orchestration.sources.landing.planning import TOTALLED_TABLES, Plan
+from orchestration.sources.landing.planning import Plan
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
 
 if TYPE_CHECKING:

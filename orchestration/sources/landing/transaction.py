@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration.settings import Settings
-from orchestration.sources.config import DatabaseSource, FileSource
-from orchestration.sources.connectors import database, files
-from orchestration.sources.contract import CONTRACT, TABLES
-from orchestration.sources.errors import SourceError
+from orchestration.sources.contract import TABLES
 from orchestration.sources.landing.losses import Loss, check_names, judge_losses
 from orchestration.sources.landing.notices import (
     about_a_silent_night,
@@ -34,7 +31,6 @@ from orchestration.sources.landing.records import (
 from orchestration.sources.landing.transport import transport
 from orchestration.sources.landing.versions import append_versions, rebuild_landed
 from orchestration.sources.landing.withdrawal import unseen_nights, withdraw_landings
-from orchestration.sources.mapping import check_columns
 
 if TYPE_CHECKING:
     import duckdb
@@ -177,30 +173,6 @@ def _land_tables(
 
 def _is_empty(connection: duckdb.DuckDBPyConnection, table_name: str) -> bool:
     return connection.execute(f"select 1 from raw.{table_name} limit 1").fetchone() is None
-
-
-def probe(settings: Settings) -> list[tuple[str, str | None]]:
-    """For each source its name and what is wrong with it, or None where it can be read."""
-    found: list[tuple[str, str | None]] = []
-    for name, source in settings.sources.items():
-        try:
-            if isinstance(source, DatabaseSource):
-                database.check_reachable(source)
-                for table_name, table in source.tables.items():
-                    columns = database.columns_of(source, table_name, table)
-                    check_columns(f"source {name}, table {table_name}", table, CONTRACT[table_name], columns)
-            elif isinstance(source, FileSource):
-                for table_name, file_table in source.tables.items():
-                    for feed in file_table.feeds:
-                        where = f"source {name}, {table_name}"
-                        for path, label in files.find_files(where, feed):
-                            at = f"{where}, file {path.name}"
-                            columns = files.inspect_file(at, feed, path, label).columns
-                            check_columns(at, feed, CONTRACT[table_name], columns)
-            found.append((name, None))
-        except SourceError as error:
-            found.append((name, str(error)))
-    return found
 
 
 @contextmanager

@@ -7,10 +7,11 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from orchestration.settings import Settings
+from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, Table
 from orchestration.sources.errors import SourceError
 from orchestration.sources.landing.losses import Loss, measure_loss
-from orchestration.sources.landing.planning import Feed, Plan
+from orchestration.sources.landing.planning import Plan
 from orchestration.sources.landing.records import record_repairs, record_totals
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
 

@@ -14,7 +14,7 @@ import pytest
 from landing_company import Company
 
 from orchestration.sources.config import FileFeed
-from orchestration.sources.connectors import files
+from orchestration.sources.connectors import file_formats as files
 from orchestration.sources.errors import SourceError, TransientSourceError
 
 NIGHT = date(2026, 10, 30)

@@ -11,8 +11,8 @@ import pytest
 
 from orchestration.sources import waiting
 from orchestration.sources.config import DatabaseTable
+from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.errors import SourceError
-from orchestration.sources.landing.planning import Feed
 from orchestration.sources.landing.transport import transport
 
 
