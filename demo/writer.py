@@ -29,7 +29,6 @@ class DemoSummary:
     """What one call wrote: ERP rows by table, and files relative to the folder."""
 
     day: date
-    previous_day: date | None
     first_day: date
     rows_written: dict[str, int] = field(default_factory=dict)
     files_written: tuple[str, ...] = ()
@@ -221,7 +220,7 @@ def advance(
     state = _read_state(folder)
     world, previous = _resolve_world(folder, state, day, customers, months, seed, first_day)
     if previous == day:
-        return DemoSummary(day, previous, world.first_day)
+        return DemoSummary(day, world.first_day)
     folder.mkdir(parents=True, exist_ok=True)
     for left_over in sorted(folder.rglob(f"*{_PARTIAL}")):
         left_over.unlink()
@@ -266,4 +265,4 @@ def advance(
     }
     state_files.append("state.json", (json.dumps(new_state, indent=2) + "\n").encode())
     state_files.move_into_place()
-    return DemoSummary(day, previous, world.first_day, rows_written, written)
+    return DemoSummary(day, world.first_day, rows_written, written)

@@ -70,10 +70,6 @@ class QualitySettings(Section):
                 raise ValueError(f"{table}: {share} is no share; valid is a number from 0 to 1")
         return value
 
-    def threshold_of(self, table: str) -> float:
-        """The share of quarantined rows that contract table `table` may have."""
-        return self.thresholds.get(table, self.quarantine_threshold)
-
 
 class DropLimit(Section):
     """How many rows one table may lose in a night; what is left out holds as for every table."""
