@@ -49,7 +49,7 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
     hold_night_lock(settings.home)
     release_night_lock(settings.home)
     check_day(settings, as_of, today=company_today(settings), accept_day=options.accept_day)
-    check_names(options.accept_drop, settings)
+    check_names(options.accept_drop, settings.sources)
     mended = prepare_instance(settings.dagster_dir)
 
     import dagster as dg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -180,6 +181,11 @@ class Settings(Section):
     def zone(self) -> ZoneInfo:
         """The company's time zone."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def config_option(self) -> str:
+        """What the command line needs to read the same configuration again; empty for the demo company's."""
+        return "" if self.config_path == DEMO_CONFIG else f"--config {shlex.quote(str(self.config_path))}"
 
     @property
     def warehouse_path(self) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from orchestration.settings import Settings
-from orchestration.sources.config import Mapped
+from orchestration.sources.config import Mapped, Source
 from orchestration.sources.connectors.kinds import connector_of
 from orchestration.sources.connectors.protocol import Feed, Reading, Visit
 from orchestration.sources.contract import CONTRACT, Table
@@ -58,7 +57,7 @@ class Plan(Reading):
 
 def plan_all(
     connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
+    sources: Mapping[str, Source],
     as_of: date,
     full_refresh: bool,
     work: Path,
@@ -69,7 +68,7 @@ def plan_all(
     with Watch(notice) as watch:
         visit = Visit(work, watch)
         plans: list[Plan] = []
-        for name, source in settings.sources.items():
+        for name, source in sources.items():
             connector = connector_of(source, visit)
             checked = False
             for table_name, table in source.tables.items():

@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.settings import Settings
 from orchestration.sources.contract import TABLES
 from orchestration.sources.landing.losses import Loss, check_names, judge_losses
 from orchestration.sources.landing.notices import (
@@ -28,6 +27,7 @@ from orchestration.sources.landing.records import (
     record_providers,
     rows_by_file,
 )
+from orchestration.sources.landing.told import Told
 from orchestration.sources.landing.transport import transport
 from orchestration.sources.landing.versions import append_versions, rebuild_landed
 from orchestration.sources.landing.withdrawal import unseen_nights, withdraw_landings
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def land(
     warehouse: duckdb.DuckDBPyConnection | Path,
-    settings: Settings,
+    settings: Told,
     *,
     as_of: date,
     progress: Callable[[str], None] | None = None,
@@ -78,7 +78,7 @@ def land(
     """
     import duckdb
 
-    check_names(accept_drop, settings)
+    check_names(accept_drop, settings.sources)
     say = progress or (lambda _: None)
     notice = warn or say
     with _connection(warehouse) as connection:
@@ -90,14 +90,14 @@ def land(
         try:
             told = _withdraw_unseen(connection, as_of)
             empty = {table.name for table in TABLES if _is_empty(connection, table.name)}
-            plans = plan_all(connection, settings, as_of, full_refresh, work, notice=notice)
+            plans = plan_all(connection, settings.sources, as_of, full_refresh, work, notice=notice)
             feeds = [feed for plan in plans for feed in plan.all_feeds]
             started = time.perf_counter()
             relations = transport(feeds, work, notice=notice)
             if feeds:
                 say(f"{len(feeds)} tables and files read in {time.perf_counter() - started:.1f} s")
             results, found = _land_tables(connection, plans, relations, settings, as_of, say, accept_drop)
-            record_providers(connection, settings)
+            record_providers(connection, settings.sources)
             told += found + about_a_silent_night(connection, plans, results, as_of)
             connection.commit()
         except BaseException:
@@ -133,7 +133,7 @@ def _land_tables(
     connection: duckdb.DuckDBPyConnection,
     plans: Sequence[Plan],
     relations: Mapping[int, str],
-    settings: Settings,
+    settings: Told,
     as_of: date,
     say: Callable[[str], None],
     accept_drop: Collection[str],
@@ -153,7 +153,7 @@ def _land_tables(
         counts: dict[str, tuple[int, int, int]] = {}
         loss = None
         if plan.feeds or plan.gone:
-            counts, loss = append_versions(connection, plan, relations, settings, as_of)
+            counts, loss = append_versions(connection, plan, relations, settings.time_zone, as_of)
         landed = record_landing(connection, plan, counts, as_of)
         results.extend(landed)
         losses.extend([loss] if loss is not None else [])

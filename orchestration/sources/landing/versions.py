@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from orchestration.settings import Settings
 from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, Table
 from orchestration.sources.errors import SourceError
@@ -23,7 +22,7 @@ def append_versions(
     connection: duckdb.DuckDBPyConnection,
     plan: Plan,
     relations: Mapping[int, str],
-    settings: Settings,
+    time_zone: str,
     as_of: date,
 ) -> tuple[dict[str, tuple[int, int, int]], Loss | None]:
     """Map, compare and append; returns rows (read, landed, deleted) by source file, and what a full delivery lacks.
@@ -32,7 +31,7 @@ def append_versions(
     carry one key, the later one's row becomes a version after the earlier one's. Everything else read in one
     night is one delivery, in which rows sharing a key are repeats of each other.
     """
-    queries = _map_feeds(connection, plan, relations, settings.time_zone)
+    queries = _map_feeds(connection, plan, relations, time_zone)
     _collect(connection, plan, queries)
     as_read = "picked_rows" if plan.picked_fields else "collected_rows"
     read = _counts(connection, f"select _source_file, count(*) from {as_read} group by _source_file")
@@ -51,7 +50,7 @@ def append_versions(
         if plan.is_full:
             deleted = _append_tombstones(connection, plan, as_of)
         record_repairs(connection, plan, queries)
-    record_totals(connection, plan, relations, settings.time_zone, as_of)
+    record_totals(connection, plan, relations, time_zone, as_of)
     _drop(connection, plan, "new_rows", "delivery", "read_rows", "collected_rows", "picked_rows")
     _drop(connection, plan, "vanished_rows", *(f"mapped_{number}" for number in queries))
     names = sorted({*read, *landed, *deleted})
