@@ -23,12 +23,12 @@ import pandas as pd
 import pyarrow as pa
 import yaml
 
+from demo import advance
 from models_ml.entities import resolve
 from models_ml.entities.link import NAME_SPELLING, create_name_level_table
 from models_ml.entities.normalise import INPUT_COLUMNS, create_name_table, install_name_macros
 from models_ml.policy import read_match_rules
 from orchestration.settings import DEMO_CONFIG
-from orchestration.sources.demo import advance
 
 _DAY = datetime.date(2026, 10, 31)
 _MATCH_RULES = Path(__file__).parents[1] / "dbt_project" / "seeds" / "policy" / "match_rule.csv"

@@ -25,12 +25,6 @@ COLUMNS = (
     "as_of_date", "model_id", "model_kind", "sample", "metric", "segment", "value", "lower_95", "upper_95",
     "row_count", "event_count",
 )  # fmt: skip
-RANK_METRICS = (
-    "auc", "gini", "ks", "pr_auc",
-    "top_decile_event_share", "top_decile_lift",
-    "top_decile_amount_share", "top_decile_amount_lift",
-)  # fmt: skip
-PD_METRICS = ("brier", "mean_pd", "event_rate", "calibration_ratio")
 TOP_SHARE = 0.10
 _CELLS_AT_ONCE = 4_000_000
 SEGMENT_EVENTS_MIN = 10

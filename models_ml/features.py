@@ -50,7 +50,6 @@ def _feature(
     return Feature(name, unit, direction, description, reason_code, label, verb, missing, improvement)
 
 
-_NO_PAYMENT = "No payment is known in the period"
 _NOTHING_OPEN = "Nothing is open"
 
 FEATURES: tuple[Feature, ...] = (

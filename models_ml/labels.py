@@ -19,7 +19,6 @@ ELIGIBLE = "eligible"
 IN_DEFAULT = "in_default"
 TOO_LITTLE_HISTORY = "too_little_history"
 NOT_MATURED = "not_matured"
-NOTHING_AT_STAKE = "nothing_at_stake"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models_ml.entities.settings import ResolveSettings
@@ -186,16 +185,6 @@ def read_policy(tables: Mapping[str, pd.DataFrame], *, as_of: date) -> Policy:
     if problems or scale is None or gates is None or rules is None:
         raise PolicyError(problems)
     return Policy(version, grades, scale, gates, rules, expert)
-
-
-def read_policy_folder(folder: Path, *, as_of: date) -> Policy:
-    """Policy in force on `as_of`, from the CSV files of a seeds folder. Raises PolicyError."""
-    import pandas as pd
-
-    absent = [f"{t}: no file {t}.csv in {folder}" for t in TABLES if not (folder / f"{t}.csv").is_file()]
-    if absent:
-        raise PolicyError(absent)
-    return read_policy({t: pd.read_csv(folder / f"{t}.csv") for t in TABLES}, as_of=as_of)
 
 
 def read_match_rules(rows: pd.DataFrame, *, as_of: date) -> ResolveSettings:

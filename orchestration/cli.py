@@ -131,7 +131,7 @@ def run(
     from orchestration.launch import run_night
     from orchestration.night import NightOptions, UnlikelyDayError, stopped_text
     from orchestration.settings import ConfigurationError
-    from orchestration.sources.losses import UnknownTableError
+    from orchestration.sources.landing.losses import UnknownTableError
     from orchestration.stop import stopped_by, watching
     from orchestration.summary import night_summary
     from orchestration.warehouse import WarehouseError

@@ -234,10 +234,10 @@ def _source(settings: Settings, name: str) -> Iterator[Finding]:
     if not name:
         yield Finding("Sources", True, "the demo company is made by the first night")
         return
-    from orchestration.sources.landing import probe
+    from orchestration.sources.connectors.kinds import probe
 
-    for _, problem in probe(settings.model_copy(update={"sources": {name: settings.sources[name]}})):
-        yield Finding(f"Source {name}", problem is None, problem or "can be read")
+    problem = probe(settings.sources[name])
+    yield Finding(f"Source {name}", problem is None, problem or "can be read")
 
 
 def _dbt_project(settings: Settings) -> list[Finding]:

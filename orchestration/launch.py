@@ -11,7 +11,7 @@ from orchestration.clock import company_today
 from orchestration.instance import prepare_instance
 from orchestration.memory import claim_home, last_run
 from orchestration.night import NightOptions, check_day, stopped_text
-from orchestration.sources.losses import check_names
+from orchestration.sources.landing.losses import check_names
 from orchestration.step_log import end_capture
 from orchestration.stop import stopped_by
 from orchestration.warehouse import (
@@ -49,7 +49,7 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
     hold_night_lock(settings.home)
     release_night_lock(settings.home)
     check_day(settings, as_of, today=company_today(settings), accept_day=options.accept_day)
-    check_names(options.accept_drop, settings)
+    check_names(options.accept_drop, settings.sources)
     mended = prepare_instance(settings.dagster_dir)
 
     import dagster as dg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -19,7 +20,8 @@ from orchestration.sources.contract import CONTRACT
 from orchestration.sources.errors import closest
 from orchestration.sources.urls import unreadable
 
-DEMO_CONFIG = Path(__file__).parent / "sources" / "demo" / "demo.yml"
+# Named by its place, in a checkout and in an installed wheel alike: importing the simulator costs every start.
+DEMO_CONFIG = Path(__file__).parents[1] / "demo" / "demo.yml"
 DEFAULT_HOME = ".trade-credit"
 HOME_VARIABLE = "TRADE_CREDIT_HOME"
 
@@ -68,10 +70,6 @@ class QualitySettings(Section):
             if not 0 <= share <= 1:
                 raise ValueError(f"{table}: {share} is no share; valid is a number from 0 to 1")
         return value
-
-    def threshold_of(self, table: str) -> float:
-        """The share of quarantined rows that contract table `table` may have."""
-        return self.thresholds.get(table, self.quarantine_threshold)
 
 
 class DropLimit(Section):
@@ -183,6 +181,11 @@ class Settings(Section):
     def zone(self) -> ZoneInfo:
         """The company's time zone."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def config_option(self) -> str:
+        """What the command line needs to read the same configuration again; empty for the demo company's."""
+        return "" if self.config_path == DEMO_CONFIG else f"--config {shlex.quote(str(self.config_path))}"
 
     @property
     def warehouse_path(self) -> Path:

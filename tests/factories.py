@@ -14,12 +14,25 @@ from typing import Any
 
 import duckdb
 
+from models_ml.policy import TABLES as POLICY_TABLES
+from models_ml.policy import Policy, read_policy
 from orchestration.ledger_history import LEDGER_HISTORY_COLUMNS
 from orchestration.sources.contract import CONTRACT, SYSTEM_COLUMNS, TABLES
 
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 DEFAULT_SOURCE = "erp"
+POLICY_SEEDS = PROJECT_DIR / "seeds" / "policy"
 SCHEMAS = ("raw", "staging", "quarantine", "core", "features", "ml", "mart", "ops", "policy")
+
+
+def seeded_policy(*, as_of: date) -> Policy:
+    """The policy in force on `as_of` by the project's own seeds."""
+    import pandas as pd
+
+    return read_policy(
+        {name: pd.read_csv(POLICY_SEEDS / f"{name}.csv") for name in POLICY_TABLES}, as_of=as_of
+    )
+
 
 # Tables other parts of the night write and dbt only reads, with the columns the interfaces name.
 UPSTREAM_TABLES: dict[str, str] = {

@@ -10,10 +10,6 @@
     {{ return(adapter.dispatch('bare_registration_no', 'trade_credit')(registration_no)) }}
 {%- endmacro %}
 
-{% macro default__bare_registration_no(registration_no) -%}
-    nullif(regexp_replace(upper({{ registration_no }}), '[^0-9A-Z]', ''), '')
-{%- endmacro %}
-
 {% macro duckdb__bare_registration_no(registration_no) -%}
     nullif(regexp_replace(upper({{ registration_no }}), '[^0-9A-Z]', '', 'g'), '')
 {%- endmacro %}
@@ -21,12 +17,6 @@
 {# The first value that is not NULL in the order of `order_by`, over a whole partition. #}
 {% macro first_known(column, partition_by, order_by) -%}
     {{ return(adapter.dispatch('first_known', 'trade_credit')(column, partition_by, order_by)) }}
-{%- endmacro %}
-
-{% macro default__first_known(column, partition_by, order_by) -%}
-    first_value({{ column }}) ignore nulls over (
-        partition by {{ partition_by }} order by {{ order_by }} rows between unbounded preceding and unbounded following
-    )
 {%- endmacro %}
 
 {% macro duckdb__first_known(column, partition_by, order_by) -%}

@@ -25,12 +25,6 @@
     {{ return(adapter.dispatch('median_of', 'trade_credit')(expressions)) }}
 {%- endmacro %}
 
-{% macro default__median_of(expressions) -%}
-    {%- set low = (expressions | length - 1) // 2 -%}
-    {%- set high = expressions | length // 2 -%}
-    (sort_array(array({{ expressions | join(', ') }}))[{{ low }}] + sort_array(array({{ expressions | join(', ') }}))[{{ high }}]) / 2.0
-{%- endmacro %}
-
 {% macro duckdb__median_of(expressions) -%}
     list_median([{{ expressions | join(', ') }}])
 {%- endmacro %}

@@ -32,10 +32,6 @@
     {{ return(adapter.dispatch('day_series', 'trade_credit')(start, stop)) }}
 {%- endmacro %}
 
-{% macro default__day_series(start, stop) -%}
-    (select explode(sequence({{ start }}, {{ stop }}, interval 1 day)) as day)
-{%- endmacro %}
-
 {% macro duckdb__day_series(start, stop) -%}
     (select cast(unnest(generate_series({{ start }}, {{ stop }}, interval 1 day)) as date) as day)
 {%- endmacro %}

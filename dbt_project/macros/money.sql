@@ -59,10 +59,6 @@
     {{ return(adapter.dispatch('plain_date', 'trade_credit')(text)) }}
 {%- endmacro %}
 
-{% macro default__plain_date(text) -%}
-    cast(substring({{ text }}, 1, 10) as date)
-{%- endmacro %}
-
 {% macro duckdb__plain_date(text) -%}
     try_cast(substring({{ text }}, 1, 10) as date)
 {%- endmacro %}
@@ -70,10 +66,6 @@
 {# A text as DECIMAL(38,6) where it is a plain number; NULL otherwise, as the control totals of the sources count it. #}
 {% macro plain_number(text) -%}
     {{ return(adapter.dispatch('plain_number', 'trade_credit')(text)) }}
-{%- endmacro %}
-
-{% macro default__plain_number(text) -%}
-    case when {{ text }} rlike '^[+-]?[0-9]{1,16}([.][0-9]+)?$' then cast({{ text }} as decimal(38, 6)) end
 {%- endmacro %}
 
 {% macro duckdb__plain_number(text) -%}

@@ -39,7 +39,7 @@ def land_raw(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator[dg
             context.log.warning(text)
 
         if settings.demo is not None:
-            from orchestration.sources.demo import advance
+            from demo import advance
 
             advance(
                 settings.demo_dir,

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from orchestration.masking import mask
 from orchestration.sources.contract import CONTRACT, Table
 from orchestration.sources.contract import Field as ContractField
 from orchestration.sources.errors import closest
@@ -328,11 +327,6 @@ class DatabaseSource(Section):
             path = url.split(":///", 1)[-1]
             return SecretStr(f"sqlite:///{Path(folder, path)}")
         return value
-
-    @property
-    def display_url(self) -> str:
-        """The URL with its password masked, fit for messages."""
-        return mask(self.url.get_secret_value())
 
 
 class FileSource(Section):

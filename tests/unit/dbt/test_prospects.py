@@ -11,9 +11,8 @@ import pytest
 
 from models_ml.features import KNOWN_WITHOUT_LEDGER, NAMES, NO_LEDGER
 from models_ml.nightly import score_night
-from models_ml.policy import read_policy_folder
 from models_ml.train import LearnSettings, expert_model
-from tests.factories import PROJECT_DIR, fetch, insert_rows, make_warehouse, run_dbt
+from tests.factories import fetch, insert_rows, make_warehouse, run_dbt, seeded_policy
 from tests.unit.dbt.test_features import AS_OF, FEATURES, Company
 
 
@@ -75,7 +74,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
             con.execute(f"from features.{table} where cutoff_date = ? order by customer_code", [day]).df()
             for table in ("customer_cutoff", "customer_cutoff_prior")
         )
-    policy = read_policy_folder(PROJECT_DIR / "seeds" / "policy", as_of=day)
+    policy = seeded_policy(as_of=day)
     night = score_night(
         current, prior, as_of=day, model=expert_model(LearnSettings(), policy), role="expert", policy=policy,
         settings=LearnSettings(),

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from population import population
 
 from models_ml.nightly import LearnOutcome, learn
-from models_ml.policy import Policy, read_policy_folder
+from models_ml.policy import Policy
 from models_ml.train import LearnSettings
+from tests.factories import seeded_policy
 
 AS_OF = date(2025, 12, 31)
-SEEDS = Path(__file__).parents[3] / "dbt_project" / "seeds" / "policy"
 
 
 @pytest.fixture(scope="session")
 def policy() -> Policy:
     """The seeds as they are, with fewer resamples to keep the tests quick."""
-    read = read_policy_folder(SEEDS, as_of=AS_OF)
+    read = seeded_policy(as_of=AS_OF)
     return replace(read, gates=replace(read.gates, bootstrap_samples=200))
 
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from conftest import SEEDS
 
-from models_ml.policy import TABLES, PolicyError, read_match_rules, read_policy, read_policy_folder
+from models_ml.policy import TABLES, PolicyError, read_match_rules, read_policy
+from tests.factories import seeded_policy
 
 AS_OF = date(2026, 1, 31)
 
@@ -17,7 +18,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 
 def test_the_seeds_hold_the_agreed_scale():
-    policy = read_policy_folder(SEEDS, as_of=AS_OF)
+    policy = seeded_policy(as_of=AS_OF)
     bounds = [g.pd_upper * 100 for g in policy.grades]
     assert bounds == pytest.approx([0.10, 0.15, 0.25, 0.50, 0.75, 1.75, 2.5, 5, 10, 20, 30, 100])
     assert policy.scale.factor == pytest.approx(28.8539, abs=1e-4)

@@ -615,7 +615,7 @@ def test_unforeseen_error_of_one_look_is_a_finding_and_hides_no_other(
     def stumble(*_: object) -> None:
         raise ZeroDivisionError("password=hush8812 was no number")
 
-    monkeypatch.setattr("orchestration.sources.landing.probe", stumble)
+    monkeypatch.setattr("orchestration.sources.connectors.kinds.probe", stumble)
     told = findings(company)
     assert [f.text for f in told if not f.ok] == ["ZeroDivisionError: password=*** was no number"]
     assert any(f.subject == "Publication" for f in told)

@@ -14,7 +14,7 @@ import duckdb
 from orchestration.night_book import note_publication
 from orchestration.settings import Settings, load_settings
 from orchestration.sources.landing import land
-from orchestration.sources.records import LandingResult
+from orchestration.sources.landing.records import LandingResult
 
 HEADER = "company: Example Ltd\nreporting_currency: USD\ntime_zone: America/New_York\n"
 

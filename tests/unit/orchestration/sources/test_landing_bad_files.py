@@ -13,8 +13,8 @@ import openpyxl
 import pytest
 from landing_company import Company
 
-from orchestration.sources import files
 from orchestration.sources.config import FileFeed
+from orchestration.sources.connectors import file_formats as files
 from orchestration.sources.errors import SourceError, TransientSourceError
 
 NIGHT = date(2026, 10, 30)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from landing_company import Company
 
-from orchestration.sources import landing
+from orchestration.sources.connectors.kinds import probe
 from orchestration.sources.errors import SourceError, TransientSourceError
+from orchestration.sources.landing import transaction as landing
 
 NIGHT = date(2026, 10, 30)
 NEXT = date(2026, 10, 31)
@@ -365,10 +366,9 @@ def test_silent_server_is_transient_and_shows_no_password(company: Company) -> N
 
 def test_probe_says_which_source_cannot_be_read(erp: Company) -> None:
     assert erp.settings is not None
-    assert landing.probe(erp.settings) == [("erp", None)]
+    assert probe(erp.settings.sources["erp"]) is None
     (erp.folder / "erp.db").unlink()
-    [(name, problem)] = landing.probe(erp.settings)
-    assert name == "erp"
+    problem = probe(erp.settings.sources["erp"])
     assert problem is not None
     assert "no database file" in problem
 

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from landing_company import Company
 
+from orchestration.sources.connectors.rest_pages import is_cut_short
 from orchestration.sources.errors import SourceError, TransientSourceError
-from orchestration.sources.rest import is_cut_short
 
 NIGHT = date(2026, 10, 30)
 NEXT = date(2026, 10, 31)

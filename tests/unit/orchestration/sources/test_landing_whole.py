@@ -13,8 +13,8 @@ import duckdb
 import pytest
 from landing_company import Company
 
-from orchestration.sources import landing
 from orchestration.sources.errors import SourceError
+from orchestration.sources.landing import transaction as landing
 from quality.quarantine import QuarantineThresholds
 from quality.runner import run_gate
 
@@ -151,7 +151,8 @@ def test_night_killed_anywhere_gives_the_same_warehouse_when_run_again(
             day = NEXT
     script = (
         "import os, signal, sys; from datetime import date; from pathlib import Path\n"
-        "from orchestration.settings import load_settings; from orchestration.sources import landing\n"
+        "from orchestration.settings import load_settings\n"
+        "from orchestration.sources.landing import transaction as landing\n"
         "settings = load_settings(Path(sys.argv[1]), env={}, home=Path(sys.argv[2]))\n"
         "real, calls = getattr(landing, sys.argv[4]), []\n"
         "def killed(*args, **more):\n"

@@ -11,9 +11,9 @@ import pytest
 
 from orchestration.sources import waiting
 from orchestration.sources.config import DatabaseTable
+from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.errors import SourceError
-from orchestration.sources.planning import Feed
-from orchestration.sources.transport import transport
+from orchestration.sources.landing.transport import transport
 
 
 class Panic(BaseException):

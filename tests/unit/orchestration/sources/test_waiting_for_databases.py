@@ -15,8 +15,10 @@ import psycopg
 import pytest
 from landing_company import Company
 
-from orchestration.sources import connector, landing, waiting
+from orchestration.sources import waiting
+from orchestration.sources.connectors import reading_process as connector
 from orchestration.sources.errors import SourceError, TransientSourceError
+from orchestration.sources.landing import transaction as landing
 
 NIGHT = date(2026, 10, 30)
 SLOW = "select 'C1' as customer_id, 'Alpha' as legal_name, pg_sleep({seconds})::text as city"

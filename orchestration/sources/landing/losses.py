@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from orchestration.settings import DEMO_CONFIG, Settings
+from orchestration.sources.config import Source
+from orchestration.sources.connectors.protocol import TOTALLED_TABLES
 from orchestration.sources.errors import SourceError, closest
-from orchestration.sources.planning import TOTALLED_TABLES, Plan
-from orchestration.sources.records import PLAIN_AMOUNT, rows_by_file
+from orchestration.sources.landing.planning import Plan
+from orchestration.sources.landing.records import PLAIN_AMOUNT, rows_by_file
+from orchestration.sources.landing.told import Told
 
 if TYPE_CHECKING:
     import duckdb
@@ -81,9 +82,9 @@ class UnknownTableError(SourceError):
     """A person named a source table that the configuration does not have."""
 
 
-def check_names(accepted: Collection[str], settings: Settings) -> None:
+def check_names(accepted: Collection[str], sources: Mapping[str, Source]) -> None:
     """Raise UnknownTableError where `accepted` names a table that the configuration does not, as `source.table`."""
-    valid = [f"{name}.{table}" for name, source in settings.sources.items() for table in source.tables]
+    valid = [f"{name}.{table}" for name, source in sources.items() for table in source.tables]
     for name in accepted:
         if name not in valid:
             nearest = closest(name, valid)
@@ -95,9 +96,7 @@ def check_names(accepted: Collection[str], settings: Settings) -> None:
             )
 
 
-def judge_losses(
-    losses: Iterable[Loss], settings: Settings, as_of: date, accepted: Collection[str]
-) -> list[str]:
+def judge_losses(losses: Iterable[Loss], settings: Told, as_of: date, accepted: Collection[str]) -> list[str]:
     """What is to be told of the losses that may land.
 
     Raises SourceError that names every table with more rows gone than `landing` in the configuration allows and
@@ -117,12 +116,9 @@ def judge_losses(
     if not refused:
         return told
     flags = " ".join(f"--accept-drop {loss.where}" for loss, _ in refused)
-    config = (
-        "" if settings.config_path == DEMO_CONFIG else f" --config {shlex.quote(str(settings.config_path))}"
-    )
     remedy = (
         "mend the export or its mapping and run again; if the rows are gone in truth, accept that once: "
-        f"trade-credit run --as-of {as_of.isoformat()} {flags}{config}"
+        f"trade-credit run --as-of {as_of.isoformat()} {flags} {settings.config_option}".rstrip()
     )
     if len(refused) == 1:
         [(loss, allowed)] = refused

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestration.sources.config import RestSource, RestTable
+from orchestration.sources.connectors.requesting import Answer, Service, cut_short, shown_url
 from orchestration.sources.contract import CONTRACT
 from orchestration.sources.errors import SourceError
-from orchestration.sources.requesting import Answer, Service, cut_short, shown_url
 from orchestration.sources.waiting import Watch
 
 # What may stand at the end of cut JSON and is no value yet: part of a word, of a number or of an escape.

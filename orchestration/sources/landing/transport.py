@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.sources.connectors.file_formats import counting
+from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.errors import SourceError
-from orchestration.sources.files import counting
 from orchestration.sources.mapping import literal
-from orchestration.sources.planning import Feed
 from orchestration.sources.waiting import Watch
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestration.sources.demo import registration
-from orchestration.sources.demo.names import (
+from demo import registration
+from demo.names import (
     COUNTRIES,
     COUNTRY_SHARE,
     Address,
@@ -15,7 +15,7 @@ from orchestration.sources.demo.names import (
     build_addresses,
     build_names,
 )
-from orchestration.sources.demo.world import (
+from demo.world import (
     BLOCK_SIZE,
     NEVER,
     SECTOR_RISK,

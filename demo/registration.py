@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from orchestration.sources.demo.world import Ints, Texts
+from demo.world import Ints, Texts
 
 # GB 32100-2015: digits and letters without I, O, S, V, Z.
 USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestration.sources.demo.accounts import Accounts
-from orchestration.sources.demo.companies import Companies
-from orchestration.sources.demo.names import COUNTRIES
-from orchestration.sources.demo.world import (
+from demo.accounts import Accounts
+from demo.companies import Companies
+from demo.names import COUNTRIES
+from demo.world import (
     HOME_COUNTRY,
     NEVER,
     TAX_RATE,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from orchestration.sources.demo import manifest, systems, text
-from orchestration.sources.demo.world import NEVER, Ints, World, to_date, to_day
+from demo import books, erp, exports, manifest, systems, text
+from demo.world import NEVER, Ints, World, to_date, to_day
 
 # Raised whenever the same world would give other rows; a folder made by another version cannot be continued.
 GENERATOR_VERSION = 1
@@ -29,7 +29,6 @@ class DemoSummary:
     """What one call wrote: ERP rows by table, and files relative to the folder."""
 
     day: date
-    previous_day: date | None
     first_day: date
     rows_written: dict[str, int] = field(default_factory=dict)
     files_written: tuple[str, ...] = ()
@@ -142,14 +141,14 @@ def _open_erp(path: Path, *, fresh: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA page_size = 16384")
     connection.execute("BEGIN IMMEDIATE")
-    for table, columns in systems.ERP_TABLES.items():
+    for table, columns in erp.ERP_TABLES.items():
         declared = ", ".join(f"{column} TEXT" for column in columns)
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table} (entry_no INTEGER PRIMARY KEY, {declared})")
     return connection
 
 
 def _upsert(connection: sqlite3.Connection, table: str, entry: Ints, columns: text.Columns) -> int:
-    expected = systems.ERP_TABLES[table]
+    expected = erp.ERP_TABLES[table]
     if tuple(columns) != expected:
         raise AssertionError(f"columns of {table} are {tuple(columns)}, declared are {expected}")
     marks = ", ".join("?" * (len(expected) + 1))
@@ -177,14 +176,14 @@ def _write_block_files(block: systems.Block, window: systems.Window, files: _Fil
         files.append(name, content.split(b"\n", 1)[1] if files.holds(name) else content)
 
     for previous, day in _bank_days(block.world, window):
-        columns = systems.bank_file(block, previous, day)
+        columns = exports.bank_file(block, previous, day)
         csv(f"bank/payments_{to_date(day)}.csv", columns, ",")
         if manifest.is_delivered_twice(block.world, day):
             csv(f"bank/payments_{to_date(day)}_resend.csv", columns, ",")
     first_export = max(window.previous + 1, to_day(block.world.first_day))
     for day in range(first_export, window.day + 1):
-        csv(f"crm/customers_{to_date(day)}.csv", systems.crm_export(block, day), ";", quoted=True)
-    for stem, (columns, bare) in systems.bureau_files(block, window.day).items():
+        csv(f"crm/customers_{to_date(day)}.csv", exports.crm_export(block, day), ";", quoted=True)
+    for stem, (columns, bare) in exports.bureau_files(block, window.day).items():
         files.append(f"bureau/{stem}.jsonl", text.json_lines(columns, bare))
 
 
@@ -221,7 +220,7 @@ def advance(
     state = _read_state(folder)
     world, previous = _resolve_world(folder, state, day, customers, months, seed, first_day)
     if previous == day:
-        return DemoSummary(day, previous, world.first_day)
+        return DemoSummary(day, world.first_day)
     folder.mkdir(parents=True, exist_ok=True)
     for left_over in sorted(folder.rglob(f"*{_PARTIAL}")):
         left_over.unlink()
@@ -232,21 +231,21 @@ def advance(
     erp_target = erp_path if previous is not None else folder / ("erp.sqlite" + _PARTIAL)
     if previous is not None and not erp_path.exists():
         raise DemoError(f"{erp_path} is missing; delete the folder {folder} to make the demo company anew")
-    rows_written = dict.fromkeys(systems.ERP_TABLES, 0)
+    rows_written = dict.fromkeys(erp.ERP_TABLES, 0)
     truth = manifest.Manifest(world, window.day)
     connection = _open_erp(erp_target, fresh=previous is None)
     try:
         movement = None
         for number in range(world.block_count):
             block = systems.simulate(world, number)
-            for table, entry, columns in systems.block_tables(block, window):
+            for table, entry, columns in erp.block_tables(block, window):
                 rows_written[table] += _upsert(connection, table, entry, columns)
-            block_movement = systems.ledger_movement(block)
+            block_movement = books.ledger_movement(block)
             movement = block_movement if movement is None else movement + block_movement
             _write_block_files(block, window, files)
             truth.add(block)
         assert movement is not None
-        for table, entry, columns in systems.company_tables(world, window, movement):
+        for table, entry, columns in books.company_tables(world, window, movement):
             rows_written[table] += _upsert(connection, table, entry, columns)
         connection.execute("COMMIT")
     finally:
@@ -266,4 +265,4 @@ def advance(
     }
     state_files.append("state.json", (json.dumps(new_state, indent=2) + "\n").encode())
     state_files.move_into_place()
-    return DemoSummary(day, previous, world.first_day, rows_written, written)
+    return DemoSummary(day, world.first_day, rows_written, written)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestration.sources.demo import receivables as ledger
-from orchestration.sources.demo import systems
-from orchestration.sources.demo.world import NEVER, Ints, World, to_date, to_day
+from demo import receivables as ledger
+from demo import systems
+from demo.world import NEVER, Ints, World, to_date, to_day
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,10 +8,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from orchestration.night_book import prepare_night_book
-from orchestration.settings import Settings
+from orchestration.sources.config import Source
+from orchestration.sources.connectors.protocol import TOTALLED_TABLES
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
+from orchestration.sources.landing.planning import Plan
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
-from orchestration.sources.planning import TOTALLED_TABLES, Plan
 
 if TYPE_CHECKING:
     import duckdb
@@ -305,13 +306,13 @@ def _record_files(
         )
 
 
-def record_providers(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+def record_providers(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, Source]) -> None:
     """Say in ops.source_table which table each source delivers, and which nobody delivers."""
     rows: list[tuple[str, str | None, bool]] = []
     for table in TABLES:
         systems = sorted(
             source.tables[table.name].key_space or name
-            for name, source in settings.sources.items()
+            for name, source in sources.items()
             if table.name in source.tables
         )
         rows.extend((table.name, system, True) for system in systems)

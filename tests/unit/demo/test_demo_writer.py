@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from demo import DemoError, advance
+from demo.erp import ERP_TABLES
 from orchestration.sources.contract import CONTRACT
-from orchestration.sources.demo import DemoError, advance, systems
 
 FIRST = date(2026, 10, 30)
 NEXT = date(2026, 11, 4)
@@ -41,7 +42,7 @@ def everything(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != "erp.sqlite"
     }
-    for table in systems.ERP_TABLES:
+    for table in ERP_TABLES:
         files[table] = hashlib.sha256(json.dumps(erp(folder, table)).encode()).hexdigest()
     return files
 
@@ -117,7 +118,7 @@ def test_a_second_call_for_the_same_day_changes_nothing(nights: Path) -> None:
 
 
 def test_a_later_day_touches_only_rows_updated_since(first_night: Path, nights: Path) -> None:
-    for table in systems.ERP_TABLES:
+    for table in ERP_TABLES:
         old = {row["entry_no"]: row for row in erp(first_night, table)}
         new = {row["entry_no"]: row for row in erp(nights, table)}
         assert old.keys() <= new.keys(), table
@@ -133,7 +134,7 @@ def test_earlier_files_never_change(first_night: Path, nights: Path) -> None:
 
 
 def test_nothing_is_shown_before_it_happens(first_night: Path) -> None:
-    for table in systems.ERP_TABLES:
+    for table in ERP_TABLES:
         assert max(row["updated_at"] for row in erp(first_night, table))[:10] <= FIRST.isoformat()
     for path in (first_night / "bureau").iterdir():
         assert max(row["updated_at"] for row in json_rows(path))[:10] <= FIRST.isoformat()
@@ -330,7 +331,7 @@ def test_defaults_are_a_few_percent_a_year(tmp_path: Path) -> None:
 
 def test_source_columns_hold_the_contract_and_no_hidden_truth(first_night: Path) -> None:
     extra = {"created_at"}
-    shown: dict[str, set[str]] = {table: set(columns) for table, columns in systems.ERP_TABLES.items()}
+    shown: dict[str, set[str]] = {table: set(columns) for table, columns in ERP_TABLES.items()}
     shown["payments"] = set(next(iter(receipts(first_night).values())))
     for path in (first_night / "bureau").iterdir():
         shown[path.stem] = set(json_rows(path)[0])
@@ -382,7 +383,7 @@ def test_the_company_does_not_live_for_ever(nights: Path) -> None:
 
 
 def test_blocks_of_companies_join_into_one_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration.sources.demo import companies, world
+    from demo import companies, world
 
     monkeypatch.setattr(world, "BLOCK_SIZE", 50)
     monkeypatch.setattr(companies, "BLOCK_SIZE", 50)

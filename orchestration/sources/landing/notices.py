@@ -7,8 +7,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from orchestration.night_book import published_nights
-from orchestration.sources.planning import Plan
-from orchestration.sources.records import LandingResult
+from orchestration.sources.landing.planning import Plan
+from orchestration.sources.landing.records import LandingResult
 
 if TYPE_CHECKING:
     import duckdb

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from orchestration.settings import Settings
+from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, Table
 from orchestration.sources.errors import SourceError
-from orchestration.sources.losses import Loss, measure_loss
+from orchestration.sources.landing.losses import Loss, measure_loss
+from orchestration.sources.landing.planning import Plan
+from orchestration.sources.landing.records import record_repairs, record_totals
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
-from orchestration.sources.planning import Feed, Plan
-from orchestration.sources.records import record_repairs, record_totals
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +22,7 @@ def append_versions(
     connection: duckdb.DuckDBPyConnection,
     plan: Plan,
     relations: Mapping[int, str],
-    settings: Settings,
+    time_zone: str,
     as_of: date,
 ) -> tuple[dict[str, tuple[int, int, int]], Loss | None]:
     """Map, compare and append; returns rows (read, landed, deleted) by source file, and what a full delivery lacks.
@@ -31,7 +31,7 @@ def append_versions(
     carry one key, the later one's row becomes a version after the earlier one's. Everything else read in one
     night is one delivery, in which rows sharing a key are repeats of each other.
     """
-    queries = _map_feeds(connection, plan, relations, settings.time_zone)
+    queries = _map_feeds(connection, plan, relations, time_zone)
     _collect(connection, plan, queries)
     as_read = "picked_rows" if plan.picked_fields else "collected_rows"
     read = _counts(connection, f"select _source_file, count(*) from {as_read} group by _source_file")
@@ -50,7 +50,7 @@ def append_versions(
         if plan.is_full:
             deleted = _append_tombstones(connection, plan, as_of)
         record_repairs(connection, plan, queries)
-    record_totals(connection, plan, relations, settings.time_zone, as_of)
+    record_totals(connection, plan, relations, time_zone, as_of)
     _drop(connection, plan, "new_rows", "delivery", "read_rows", "collected_rows", "picked_rows")
     _drop(connection, plan, "vanished_rows", *(f"mapped_{number}" for number in queries))
     names = sorted({*read, *landed, *deleted})

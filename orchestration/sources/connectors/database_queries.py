@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from orchestration.sources import connector
 from orchestration.sources.config import DatabaseSource, DatabaseTable
+from orchestration.sources.connectors import reading_process as connector
 from orchestration.sources.errors import SourceError, TransientSourceError, closest
 from orchestration.sources.mapping import literal
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestration.sources.demo.world import SECTORS, Ints, Texts
+from demo.world import SECTORS, Ints, Texts
 
 _HEADS = (
     "Al", "Ar", "Bel", "Bor", "Cal", "Cor", "Dal", "Dor", "El", "Fal", "Gar", "Gor", "Hal", "Har", "Ind",

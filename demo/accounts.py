@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestration.sources.demo import registration
-from orchestration.sources.demo.companies import Companies
-from orchestration.sources.demo.names import misspell, rewrite_city, rewrite_street
-from orchestration.sources.demo.world import NEVER, Bools, Ints, Texts, World, business_day
+from demo import registration
+from demo.companies import Companies
+from demo.names import misspell, rewrite_city, rewrite_street
+from demo.world import NEVER, Bools, Ints, Texts, World, business_day
 
 # Stride of record numbers between blocks; a block never holds as many records.
 ACCOUNT_STRIDE = 20_000

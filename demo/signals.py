@@ -7,10 +7,10 @@ from datetime import date
 
 import numpy as np
 
-from orchestration.sources.demo.accounts import Accounts
-from orchestration.sources.demo.companies import Companies
-from orchestration.sources.demo.receivables import CLEAN, CREDIT_MEMO, Documents, Orders
-from orchestration.sources.demo.world import (
+from demo.accounts import Accounts
+from demo.companies import Companies
+from demo.receivables import CLEAN, CREDIT_MEMO, Documents, Orders
+from demo.world import (
     NEVER,
     Bools,
     Floats,

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from orchestration.sources.demo import registration
+from demo import registration
 
 SERIAL = np.arange(3_000, dtype=np.int64)
 

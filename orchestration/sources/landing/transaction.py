@@ -10,21 +10,16 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.settings import Settings
-from orchestration.sources import database, files
-from orchestration.sources.config import DatabaseSource, FileSource
-from orchestration.sources.contract import CONTRACT, TABLES
-from orchestration.sources.errors import SourceError
-from orchestration.sources.losses import Loss, check_names, judge_losses
-from orchestration.sources.mapping import check_columns
-from orchestration.sources.notices import (
+from orchestration.sources.contract import TABLES
+from orchestration.sources.landing.losses import Loss, check_names, judge_losses
+from orchestration.sources.landing.notices import (
     about_a_silent_night,
     about_empty_deliveries,
     about_new_column,
     nights_in_words,
 )
-from orchestration.sources.planning import Plan, plan_all
-from orchestration.sources.records import (
+from orchestration.sources.landing.planning import Plan, plan_all
+from orchestration.sources.landing.records import (
     LandingResult,
     create_tables,
     record_columns,
@@ -32,9 +27,10 @@ from orchestration.sources.records import (
     record_providers,
     rows_by_file,
 )
-from orchestration.sources.transport import transport
-from orchestration.sources.versions import append_versions, rebuild_landed
-from orchestration.sources.withdrawal import unseen_nights, withdraw_landings
+from orchestration.sources.landing.told import Told
+from orchestration.sources.landing.transport import transport
+from orchestration.sources.landing.versions import append_versions, rebuild_landed
+from orchestration.sources.landing.withdrawal import unseen_nights, withdraw_landings
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,7 +38,7 @@ if TYPE_CHECKING:
 
 def land(
     warehouse: duckdb.DuckDBPyConnection | Path,
-    settings: Settings,
+    settings: Told,
     *,
     as_of: date,
     progress: Callable[[str], None] | None = None,
@@ -82,7 +78,7 @@ def land(
     """
     import duckdb
 
-    check_names(accept_drop, settings)
+    check_names(accept_drop, settings.sources)
     say = progress or (lambda _: None)
     notice = warn or say
     with _connection(warehouse) as connection:
@@ -94,14 +90,14 @@ def land(
         try:
             told = _withdraw_unseen(connection, as_of)
             empty = {table.name for table in TABLES if _is_empty(connection, table.name)}
-            plans = plan_all(connection, settings, as_of, full_refresh, work, notice=notice)
+            plans = plan_all(connection, settings.sources, as_of, full_refresh, work, notice=notice)
             feeds = [feed for plan in plans for feed in plan.all_feeds]
             started = time.perf_counter()
             relations = transport(feeds, work, notice=notice)
             if feeds:
                 say(f"{len(feeds)} tables and files read in {time.perf_counter() - started:.1f} s")
             results, found = _land_tables(connection, plans, relations, settings, as_of, say, accept_drop)
-            record_providers(connection, settings)
+            record_providers(connection, settings.sources)
             told += found + about_a_silent_night(connection, plans, results, as_of)
             connection.commit()
         except BaseException:
@@ -137,7 +133,7 @@ def _land_tables(
     connection: duckdb.DuckDBPyConnection,
     plans: Sequence[Plan],
     relations: Mapping[int, str],
-    settings: Settings,
+    settings: Told,
     as_of: date,
     say: Callable[[str], None],
     accept_drop: Collection[str],
@@ -157,7 +153,7 @@ def _land_tables(
         counts: dict[str, tuple[int, int, int]] = {}
         loss = None
         if plan.feeds or plan.gone:
-            counts, loss = append_versions(connection, plan, relations, settings, as_of)
+            counts, loss = append_versions(connection, plan, relations, settings.time_zone, as_of)
         landed = record_landing(connection, plan, counts, as_of)
         results.extend(landed)
         losses.extend([loss] if loss is not None else [])
@@ -177,30 +173,6 @@ def _land_tables(
 
 def _is_empty(connection: duckdb.DuckDBPyConnection, table_name: str) -> bool:
     return connection.execute(f"select 1 from raw.{table_name} limit 1").fetchone() is None
-
-
-def probe(settings: Settings) -> list[tuple[str, str | None]]:
-    """For each source its name and what is wrong with it, or None where it can be read."""
-    found: list[tuple[str, str | None]] = []
-    for name, source in settings.sources.items():
-        try:
-            if isinstance(source, DatabaseSource):
-                database.check_reachable(source)
-                for table_name, table in source.tables.items():
-                    columns = database.columns_of(source, table_name, table)
-                    check_columns(f"source {name}, table {table_name}", table, CONTRACT[table_name], columns)
-            elif isinstance(source, FileSource):
-                for table_name, file_table in source.tables.items():
-                    for feed in file_table.feeds:
-                        where = f"source {name}, {table_name}"
-                        for path, label in files.find_files(where, feed):
-                            at = f"{where}, file {path.name}"
-                            columns = files.inspect_file(at, feed, path, label).columns
-                            check_columns(at, feed, CONTRACT[table_name], columns)
-            found.append((name, None))
-        except SourceError as error:
-            found.append((name, str(error)))
-    return found
 
 
 @contextmanager

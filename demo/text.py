@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from orchestration.sources.demo.world import NEVER, Ints, Texts, to_day
+from demo.world import NEVER, Bools, Ints, Texts, to_day
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -140,3 +140,18 @@ def json_lines(columns: Columns, bare: frozenset[str] = frozenset()) -> bytes:
         parts.append(pc.binary_join_element_wise(head, pc.fill_null(value, "null"), ""))
     lines = pc.binary_join_element_wise(*parts, "}\n", "")
     return "".join(lines.to_pylist()).encode()
+
+
+def choose(condition: Bools, yes: pa.Array, no: pa.Array) -> pa.Array:
+    """`yes` where the condition holds, `no` elsewhere."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(pa.array(condition), yes, no)
+
+
+def plain(values: Texts) -> pa.Array:
+    """Texts as they are; None stays NULL."""
+    import pyarrow as pa
+
+    return pa.array(values.tolist(), type=pa.string())
