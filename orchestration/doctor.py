@@ -83,6 +83,7 @@ def examine(settings: Settings, *, today: date) -> list[Finding]:
         ),
         ("dbt project", lambda: _dbt_project(settings)),
         ("Warehouse", lambda: _warehouse(settings)),
+        ("Tables", lambda: _tables(settings)),
         ("Landed days", lambda: _landed_days(settings, today)),
         ("Models", lambda: _models(settings)),
         ("Publication", lambda: _publication(settings)),
@@ -263,6 +264,23 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         with open_warehouse(path, read_only=True) as connection:
             tables = read_everything(connection, path, remedy=warehouse_remedy(path))
         yield Finding("Warehouse", True, f"{path}, {tables} tables read in full")
+
+
+def _tables(settings: Settings) -> Iterator[Finding]:
+    """Of which version the tables are that outlive a night, and what the next night does to them."""
+    from orchestration.migrations import MIGRATIONS, refuse_newer, schema_state
+
+    path = settings.warehouse_path
+    if lock_holder(settings.home) is not None or not path.is_file():
+        return
+    with open_warehouse(path, read_only=True) as connection:
+        refuse_newer(connection)
+        state = schema_state(connection)
+    made_by = f", made by trade-credit {state.code_version}" if state.code_version else ""
+    ahead = (
+        f"the next night migrates them ({'; '.join(state.ahead)})" if state.ahead else "nothing to migrate"
+    )
+    yield Finding("Tables", True, f"version {state.version} of {len(MIGRATIONS)}{made_by}; {ahead}")
 
 
 def _landed_days(settings: Settings, today: date) -> Iterator[Finding]:

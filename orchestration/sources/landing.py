@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration.migrations import bring_forward
 from orchestration.settings import Settings
 from orchestration.sources import database, files
 from orchestration.sources.config import DatabaseSource, FileSource
@@ -26,7 +27,6 @@ from orchestration.sources.notices import (
 from orchestration.sources.planning import Plan, plan_all
 from orchestration.sources.records import (
     LandingResult,
-    create_tables,
     record_columns,
     record_landing,
     record_providers,
@@ -79,6 +79,8 @@ def land(
         `accept_drop` names an unknown table.
     TransientSourceError
         A source did not answer; the same call may succeed later.
+    WarehouseError
+        A newer program has written the warehouse.
     """
     import duckdb
 
@@ -86,7 +88,7 @@ def land(
     say = progress or (lambda _: None)
     notice = warn or say
     with _connection(warehouse) as connection:
-        create_tables(connection)
+        bring_forward(connection)
         work = settings.landing_dir
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
