@@ -313,21 +313,23 @@ def _latest_landing(connection: duckdb.DuckDBPyConnection) -> date | None:
 
 def _models(settings: Settings) -> list[Finding]:
     """Every registered model and the history of champions; a night reads the one in force."""
-    from models_ml.registry import RegistryError, history, load
+    from models_ml.registry import OtherLayoutError, RegistryError, history, load
 
     folder = settings.models_dir
     if not folder.is_dir():
         return [Finding("Models", True, "none yet; the first night makes them")]
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    wrong = []
+    wrong, set_aside = [], []
     looks: list[Callable[[], object]] = [partial(history, folder)]
     looks += [partial(load, folder, name) for name in names]
     for look in looks:
         try:
             look()
+        except OtherLayoutError as error:
+            set_aside.append(str(error))
         except RegistryError as error:
             wrong.append(f"{folder}: {error}")
-    return _named("Models", wrong, f"{len(names)} can be read")
+    return _named("Models", wrong, "; ".join([f"{len(names) - len(set_aside)} can be read", *set_aside]))
 
 
 def _publication(settings: Settings) -> list[Finding]:

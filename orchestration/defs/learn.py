@@ -58,12 +58,17 @@ def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator
                 {table: connection.execute(f"from policy.{table}").df() for table in POLICY_TABLES},
                 as_of=night.as_of,
             )
+        try:
+            champion = registry.champion_before(settings.models_dir, night.as_of)
+        except registry.OtherLayoutError as error:
+            champion = None
+            night.tell(str(error))
         outcome = learn(
             training,
             as_of=night.as_of,
             settings=night.learn_settings(),
             policy=policy,
-            champion=registry.champion_before(settings.models_dir, night.as_of),
+            champion=champion,
             barred=registry.barred(settings.models_dir),
             stored=lambda model_id: registry.find(settings.models_dir, model_id),
         )
