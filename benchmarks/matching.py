@@ -28,6 +28,7 @@ from models_ml.entities import resolve
 from models_ml.entities.link import NAME_SPELLING, create_name_level_table
 from models_ml.entities.normalise import INPUT_COLUMNS, create_name_table, install_name_macros
 from models_ml.policy import read_match_rules
+from orchestration.migrations import bring_forward
 from orchestration.settings import DEMO_CONFIG
 
 _DAY = datetime.date(2026, 10, 31)
@@ -46,6 +47,7 @@ def main() -> None:
     arguments = parser.parse_args()
     con = duckdb.connect()
     con.execute("SET enable_progress_bar = false")
+    bring_forward(con)
     try:
         _demo(con, arguments.customers, arguments.seed)
         if arguments.labelled_pairs.is_file():

@@ -153,7 +153,9 @@ def _upsert(connection: sqlite3.Connection, table: str, entry: Ints, columns: te
         raise AssertionError(f"columns of {table} are {tuple(columns)}, declared are {expected}")
     marks = ", ".join("?" * (len(expected) + 1))
     rows: Iterable[tuple[object, ...]] = zip(entry.tolist(), *text.to_lists(columns), strict=True)
-    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
+    connection.executemany(
+        f"INSERT OR REPLACE INTO {table} (entry_no, {', '.join(expected)}) VALUES ({marks})", rows
+    )
     return len(entry)
 
 

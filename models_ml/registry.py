@@ -25,12 +25,19 @@ from models_ml.monitor import Distribution
 from models_ml.scorecard import Scorecard
 
 CHAMPION_FILE = "champion.json"
+# How a model's folder is written. Raise it where a program that knows the earlier layout alone would misread a model;
+# models of another layout are set aside and made anew.
+LAYOUT = 1
 _ASIDE = ".aside-"
 PROMOTED, BY_COMMAND, ROLLED_BACK = "promoted", "promoted_by_command", "rolled_back"
 
 
 class RegistryError(RuntimeError):
     """A model or champion cannot be read or set; the message says which and how to mend it."""
+
+
+class OtherLayoutError(RegistryError):
+    """A model was saved in another layout than this program knows; made anew, it can be read."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,13 @@ class Entry:
 
 
 def save(root: Path, model: Model) -> Path:
-    """Write the model's folder; a model of this id that is already there is left as it is. Returns the
-    folder."""
+    """Write the model's folder; a model of this id that is already there is left as it is, unless it is of another
+    layout. Returns the folder."""
     folder = _folder(root, model.model_id)
     if folder.exists():
-        return folder
+        if not _is_of_other_layout(root, model.model_id):
+            return folder
+        shutil.rmtree(folder)
     root.mkdir(parents=True, exist_ok=True)
     aside = root / f"{_ASIDE}{model.model_id}"
     if aside.exists():  # left by a run that was killed
@@ -64,7 +73,8 @@ def save(root: Path, model: Model) -> Path:
 
 
 def load(root: Path, model_id: str) -> Model:
-    """Read a model. Raises RegistryError where it is absent or its files do not fit together."""
+    """Read a model. Raises RegistryError where it is absent or its files do not fit together, OtherLayoutError where
+    it was saved in another layout."""
     folder = _folder(root, model_id)
     if not folder.is_dir():
         known = (
@@ -75,6 +85,11 @@ def load(root: Path, model_id: str) -> Model:
         raise RegistryError(f"No model {model_id!r} in the registry; it holds {', '.join(known) or 'none'}")
     try:
         head = json.loads((folder / "model.json").read_text())
+        if head.get("layout", 1) != LAYOUT:
+            raise OtherLayoutError(
+                f"Model {model_id} was saved by another version of trade-credit (layout {head['layout']}, this one "
+                f"reads {LAYOUT}); it is set aside and made anew"
+            )
         features = json.loads((folder / "features.json").read_text())
         ubj, card = folder / "model.ubj", folder / "scorecard.json"
         return Model(
@@ -97,8 +112,10 @@ def load(root: Path, model_id: str) -> Model:
 
 
 def find(root: Path, model_id: str) -> Model | None:
-    """The model, or None where the registry does not hold it."""
-    return load(root, model_id) if _folder(root, model_id).is_dir() else None
+    """The model, or None where the registry does not hold it in this layout."""
+    if not _folder(root, model_id).is_dir() or _is_of_other_layout(root, model_id):
+        return None
+    return load(root, model_id)
 
 
 def history(root: Path) -> tuple[Entry, ...]:
@@ -125,7 +142,8 @@ def history(root: Path) -> tuple[Entry, ...]:
 def champion_before(root: Path, as_of: date) -> Champion | None:
     """The champion a night of `as_of` starts from: the last change before that date, or by command on it.
 
-    A night's own promotion does not count, so a rerun starts from where the first run started.
+    A night's own promotion does not count, so a rerun starts from where the first run started. Raises OtherLayoutError
+    where that model was saved in another layout; the night then starts without one.
     """
     entries = [e for e in history(root) if e.as_of < as_of or (e.as_of == as_of and e.action != PROMOTED)]
     if not entries:
@@ -207,6 +225,7 @@ def model_files(model: Model) -> dict[str, bytes]:
     files = {
         "model.json": _json(
             {
+                "layout": LAYOUT,
                 "model_id": model.model_id,
                 "kind": model.kind,
                 "horizon_months": model.horizon_months,
@@ -319,6 +338,16 @@ def _folder(root: Path, model_id: str) -> Path:
     if not model_id or Path(model_id).name != model_id or model_id.startswith("."):
         raise RegistryError(f"{model_id!r} is not a model id; an id looks like xgboost-0123456789ab")
     return root / model_id
+
+
+def _is_of_other_layout(root: Path, model_id: str) -> bool:
+    try:
+        load(root, model_id)
+    except OtherLayoutError:
+        return True
+    except RegistryError:
+        return False  # A damaged model stays, and whoever reads it is told.
+    return False
 
 
 def _reference(data: dict[str, Any]) -> Reference:

@@ -83,6 +83,7 @@ def examine(settings: Settings, *, today: date) -> list[Finding]:
         ),
         ("dbt project", lambda: _dbt_project(settings)),
         ("Warehouse", lambda: _warehouse(settings)),
+        ("Tables", lambda: _tables(settings)),
         ("Landed days", lambda: _landed_days(settings, today)),
         ("Models", lambda: _models(settings)),
         ("Publication", lambda: _publication(settings)),
@@ -265,6 +266,23 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         yield Finding("Warehouse", True, f"{path}, {tables} tables read in full")
 
 
+def _tables(settings: Settings) -> Iterator[Finding]:
+    """Of which version the tables are that outlive a night, and what the next night does to them."""
+    from orchestration.migrations import MIGRATIONS, refuse_newer, schema_state
+
+    path = settings.warehouse_path
+    if lock_holder(settings.home) is not None or not path.is_file():
+        return
+    with open_warehouse(path, read_only=True) as connection:
+        refuse_newer(connection)
+        state = schema_state(connection)
+    made_by = f", made by trade-credit {state.code_version}" if state.code_version else ""
+    ahead = (
+        f"the next night migrates them ({'; '.join(state.ahead)})" if state.ahead else "nothing to migrate"
+    )
+    yield Finding("Tables", True, f"version {state.version} of {len(MIGRATIONS)}{made_by}; {ahead}")
+
+
 def _landed_days(settings: Settings, today: date) -> Iterator[Finding]:
     """A day landed ahead of the clock: every night until then would read nothing new, and say nothing of it."""
     path = settings.warehouse_path
@@ -295,21 +313,23 @@ def _latest_landing(connection: duckdb.DuckDBPyConnection) -> date | None:
 
 def _models(settings: Settings) -> list[Finding]:
     """Every registered model and the history of champions; a night reads the one in force."""
-    from models_ml.registry import RegistryError, history, load
+    from models_ml.registry import OtherLayoutError, RegistryError, history, load
 
     folder = settings.models_dir
     if not folder.is_dir():
         return [Finding("Models", True, "none yet; the first night makes them")]
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    wrong = []
+    wrong, set_aside = [], []
     looks: list[Callable[[], object]] = [partial(history, folder)]
     looks += [partial(load, folder, name) for name in names]
     for look in looks:
         try:
             look()
+        except OtherLayoutError as error:
+            set_aside.append(str(error))
         except RegistryError as error:
             wrong.append(f"{folder}: {error}")
-    return _named("Models", wrong, f"{len(names)} can be read")
+    return _named("Models", wrong, "; ".join([f"{len(names) - len(set_aside)} can be read", *set_aside]))
 
 
 def _publication(settings: Settings) -> list[Finding]:

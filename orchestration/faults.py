@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestration.dbt_runner import DbtError, artefact_faults
 from orchestration.duckdb_file import size_problem, warehouse_remedy
 from orchestration.environment import explain_environment
-from orchestration.home import WarehouseError, misplaced, usable_home
+from orchestration.home import NewerStateError, WarehouseError, misplaced, usable_home
 from orchestration.instance import instance_faults, open_history
 from orchestration.masking import mask
 from orchestration.memory import ownership_problem
@@ -17,6 +17,7 @@ from orchestration.process import PROCESS_TAG, is_alive
 from orchestration.publication import CURRENT, whole_publications
 from orchestration.settings import ConfigurationError
 from orchestration.sources.errors import SourceError
+from orchestration.warehouse import refuse_newer_state
 
 if TYPE_CHECKING:
     from orchestration.settings import Settings
@@ -78,6 +79,15 @@ def header_faults(settings: Settings) -> list[str]:
         ]
     problem = size_problem(path, remedy=warehouse_remedy(path))
     return [] if problem is None else [f"{path} {problem}. {warehouse_remedy(path)}"]
+
+
+def schema_faults(settings: Settings) -> list[str]:
+    """A warehouse that a newer program has written, which this one must not write to."""
+    try:
+        refuse_newer_state(settings.home, settings.warehouse_path)
+    except NewerStateError as error:
+        return [str(error)]
+    return []
 
 
 def run_log_faults(settings: Settings) -> list[str]:

@@ -24,6 +24,10 @@ class WarehouseError(Exception):
     """The state folder, the warehouse or the publication is not in a state to go on; the text says what to do."""
 
 
+class NewerStateError(WarehouseError):
+    """A newer program has written the state folder; this one must not write to it."""
+
+
 def usable_home(home: Path, *, write: bool) -> None:
     """Make sure that the state folder can be used: read, or also written, which makes it where it is missing.
 

@@ -1,45 +1,11 @@
-"""What earlier nights booked in the ledger: the table dbt compares with, and the one place that adds to it."""
+"""What earlier nights booked in the ledger: the one place that adds to the table dbt compares with."""
 
 from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from orchestration.warehouse import open_warehouse
-
-if TYPE_CHECKING:
-    import duckdb
-
-LEDGER_HISTORY_COLUMNS: dict[str, str] = {
-    "entry_id": "VARCHAR",
-    "posting_id": "VARCHAR",
-    "posting_type": "VARCHAR",
-    "reverses_entry_id": "VARCHAR",
-    "source_system": "VARCHAR",
-    "customer_id": "VARCHAR",
-    "customer_code": "VARCHAR",
-    "document_id": "VARCHAR",
-    "document_kind": "VARCHAR",
-    "entry_kind": "VARCHAR",
-    "counter_document_id": "VARCHAR",
-    "legal_entity": "VARCHAR",
-    "due_date": "DATE",
-    "effective_date": "DATE",
-    "known_at": "DATE",
-    "recorded_date": "DATE",
-    "booked_on": "DATE",
-    "currency": "VARCHAR",
-    "amount": "DECIMAL(18,2)",
-    "amount_reporting": "DECIMAL(18,2)",
-    "load_id": "VARCHAR",
-}
-
-
-def prepare_ledger_history(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create core.ledger_history where it is missing."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in LEDGER_HISTORY_COLUMNS.items())
-    connection.execute(f"create table if not exists core.ledger_history ({columns})")
+from orchestration.warehouse import column_names, open_warehouse
 
 
 def append_ledger_history(warehouse: Path, as_of: date) -> int:
@@ -54,7 +20,7 @@ def append_ledger_history(warehouse: Path, as_of: date) -> int:
         ).fetchone()
         if later is None or later[0] > 0:
             return 0
-        names = ", ".join(LEDGER_HISTORY_COLUMNS)
+        names = ", ".join(column_names(connection, "core", "ledger_history"))
         connection.begin()
         try:
             connection.execute("delete from core.ledger_history where booked_on = ?", [as_of])

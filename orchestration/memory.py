@@ -13,6 +13,7 @@ from orchestration.home import OWNER, keep_private, usable_home, write_whole
 from orchestration.masking import mask, masked_trace
 from orchestration.publication import whole_publications
 from orchestration.settings import HOME_VARIABLE, ConfigurationError, Problem
+from orchestration.warehouse import refuse_newer_state
 
 if TYPE_CHECKING:
     from orchestration.settings import Settings
@@ -47,8 +48,9 @@ def claim_home(settings: Settings) -> None:
     A mark that was lost (an empty or unreadable file) is written anew where the folder holds no night yet or
     publications of this company. Raises ConfigurationError where the folder holds another company, nobody can
     tell whose it is, or publications are to be read by an unknown group, and WarehouseError where the folder cannot
-    be used.
+    be used or a newer program has written it.
     """
+    refuse_newer_state(settings.home, settings.warehouse_path)
     usable_home(settings.home, write=True)
     problem = ownership_problem(settings)
     if problem is not None:

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestration.ledger_history import prepare_ledger_history
 from orchestration.memory import LastRun, claim_home, remember
 from orchestration.night_book import (
     LANDING,
@@ -19,10 +18,8 @@ from orchestration.night_book import (
     begin_step,
     finish_step,
     note_publication,
-    prepare_night_book,
     step_records,
 )
-from orchestration.publication import whole_publications
 from orchestration.step_log import captured, retire_old_logs, step_log_folder
 from orchestration.stop import stopped_by, watching
 from orchestration.warehouse import (
@@ -160,10 +157,6 @@ class Night:
         retire_old_logs(settings.home)
         check_warehouse(settings.warehouse_path)
         prepare_warehouse(settings.warehouse_path)
-        published = [date.fromisoformat(one.as_of) for one in whole_publications(settings.publication_dir)]
-        with open_warehouse(settings.warehouse_path) as connection:
-            prepare_night_book(connection, published)
-            prepare_ledger_history(connection)
 
     @contextmanager
     def watching(self) -> Iterator[Night]:

@@ -7,7 +7,6 @@ landing the step's tables stand, `ops.publication` keeps every night that reache
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -40,41 +39,6 @@ class StepRecord:
     load_id: str
     run_id: str
     is_done: bool
-
-
-def prepare_night_book(connection: duckdb.DuckDBPyConnection, published: Iterable[date] = ()) -> None:
-    """Create the book where it is missing; nights that an earlier version published are entered as such.
-
-    They are those landed up to the newest that booked an entry, or up to the newest of `published`, the nights whose
-    publications are still on disk.
-    """
-    connection.execute("create schema if not exists ops")
-    known = connection.execute(
-        "select count(*) from information_schema.tables where table_schema = 'ops' and table_name = 'publication'"
-    ).fetchone()
-    connection.execute(
-        "create table if not exists ops.night (step varchar, as_of_date date, load_id varchar, run_id varchar, "
-        "is_done boolean, started_at timestamptz, ended_at timestamptz)"
-    )
-    connection.execute(
-        "create table if not exists ops.publication (as_of_date date, load_id varchar, run_id varchar, "
-        "begun_at timestamptz)"
-    )
-    if known is not None and known[0] == 0 and _is_older_state(connection):
-        connection.execute(
-            "insert into ops.publication (as_of_date, load_id, run_id, begun_at) "
-            "select distinct as_of_date, as_of_date::varchar, '', as_of_date::timestamptz from ops.landing "
-            "where as_of_date <= greatest((select max(booked_on) from core.ledger_history), ?) order by all",
-            [max(published, default=None)],
-        )
-
-
-def _is_older_state(connection: duckdb.DuckDBPyConnection) -> bool:
-    row = connection.execute(
-        "select count(*) from information_schema.tables "
-        "where (table_schema, table_name) in (('core', 'ledger_history'), ('ops', 'landing'))"
-    ).fetchone()
-    return row is not None and row[0] == 2
 
 
 def begin_step(

@@ -28,8 +28,8 @@ Default = TypeVar("Default")
 def current_status(settings: Settings) -> dict[str, Any]:
     """Facts for a person or a program, with every fault in `problems`; nothing is written.
 
-    Reads the publication and small files: of the warehouse, which may belong to a running night, as a rule no more
-    than the header, and only while none runs. `trade-credit doctor` looks deeper.
+    Reads the publication and small files: of the warehouse, which may belong to a running night, no more than the
+    header and the version of its tables, and only while none runs. `trade-credit doctor` looks deeper.
     """
     problems: list[str] = []
 
@@ -68,7 +68,7 @@ def current_status(settings: Settings) -> dict[str, Any]:
     looks: list[Callable[[Settings], list[str]]]
     looks = [faults.home_faults, faults.owner_faults, faults.pointer_faults, faults.run_log_faults]
     # A running night writes these.
-    looks += [] if running else [faults.header_faults, faults.project_faults]
+    looks += [] if running else [faults.header_faults, faults.schema_faults, faults.project_faults]
     for look in looks:
         problems += map(_one_line, told(partial(look, settings), []))
     return facts

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.duckdb_file import open_duckdb, size_problem, warehouse_remedy
-from orchestration.home import WarehouseError
+from orchestration.home import PUBLICATION, NewerStateError, WarehouseError
 from orchestration.lock import (
     NightInProgressError,
     hold_night_lock,
@@ -22,6 +22,7 @@ from orchestration.publication import (
     publish_mart,
     read_publication,
     switch_publication,
+    whole_publications,
 )
 
 if TYPE_CHECKING:
@@ -40,23 +41,11 @@ __all__ = [
     "prepare_warehouse",
     "publish_mart",
     "read_publication",
+    "refuse_newer_state",
     "release_night_lock",
     "replace_night",
     "switch_publication",
 ]
-
-SCHEMAS = (
-    "raw",
-    "landing",
-    "staging",
-    "quarantine",
-    "policy",
-    "core",
-    "features",
-    "ml",
-    "mart",
-    "ops",
-)
 
 
 @contextmanager
@@ -70,48 +59,87 @@ def open_warehouse(path: Path, *, read_only: bool = False) -> Iterator[duckdb.Du
 
 
 def prepare_warehouse(path: Path) -> None:
-    """Create the warehouse file and its schemas where they are missing."""
+    """Make the warehouse file where it is missing, and every table that outlives a night as this program needs it.
+
+    Raises NewerStateError, before anything is written, where a newer program has written the warehouse.
+    """
+    from orchestration.migrations import bring_forward
+
     path.parent.mkdir(parents=True, exist_ok=True)
+
+    def published() -> list[date]:
+        return [date.fromisoformat(one.as_of) for one in whole_publications(path.parent / PUBLICATION)]
+
     with open_warehouse(path) as connection:
-        for schema in SCHEMAS:
-            connection.execute(f"create schema if not exists {schema}")
+        bring_forward(connection, published)
 
 
 def check_warehouse(path: Path) -> None:
     """Find a damaged warehouse before a night builds on it; one that is not there yet is in order.
 
     Opens the file read-only and compares its size with what its header counts, which takes milliseconds. A byte
-    flipped in a table shows when that table is read; `trade-credit doctor` reads all of them.
+    flipped in a table shows when that table is read; `trade-credit doctor` reads all of them. A file that a newer
+    program has written is not in order either.
     Raises WarehouseError that says what is lost in which case and what to type.
     """
+    from orchestration.migrations import refuse_newer
+
     if not path.exists() and not path.is_symlink():
         return
     # Opening says best what is wrong with a file that cannot be opened; one that is cut may still open.
-    with open_warehouse(path, read_only=True):
+    with open_warehouse(path, read_only=True) as connection:
+        refuse_newer(connection)
         problem = size_problem(path, remedy=warehouse_remedy(path))
     if problem is not None:
         raise WarehouseError(f"{path} {problem}. {warehouse_remedy(path)}")
 
 
-def replace_night(
-    connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str, str], frame: Any, as_of: date
-) -> int:
-    """Replace the rows of `table` for one night with `frame`, in one transaction; other nights stay.
+def column_names(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> list[str]:
+    """The columns of a table of the warehouse, in their order; none where there is no such table."""
+    rows = connection.execute(
+        "select column_name from duckdb_columns() where database_name = current_database() and schema_name = ? "
+        "and table_name = ? order by column_index",
+        [schema, table],
+    ).fetchall()
+    return [row[0] for row in rows]
 
-    `columns` maps each column to its SQL type, and creates the table on the first night. `frame` is a small
-    pandas frame that holds at least those columns except `as_of_date`, which is set here. Returns the rows
-    written. Naming the columns keeps a renamed one from landing in its neighbour's place.
+
+def refuse_newer_state(home: Path, warehouse: Path) -> None:
+    """Raise NewerStateError where a newer program has written the state folder; nothing is written.
+
+    Looks only while no night runs, and leaves what else may be wrong with the warehouse to the night's opening.
     """
-    declared = ", ".join(f"{name} {kind}" for name, kind in {"as_of_date": "DATE", **columns}.items())
+    from orchestration.migrations import refuse_newer
+
+    if not warehouse.is_file() or is_night_running(home):
+        return
+    try:
+        with open_warehouse(warehouse, read_only=True) as connection:
+            refuse_newer(connection)
+    except NewerStateError:
+        raise
+    except WarehouseError:
+        return  # Damaged, or open in another program: told where the night opens, with what is lost in which case.
+
+
+def replace_night(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str, frame: Any, as_of: date
+) -> int:
+    """Replace the rows of `schema.table` for one night with `frame`, in one transaction; other nights stay.
+
+    `frame` is a small pandas frame that holds at least the table's columns except `as_of_date`, which is set here.
+    Returns the rows written. Naming the columns keeps a renamed one from landing in its neighbour's place.
+    """
+    columns = [name for name in column_names(connection, schema, table) if name != "as_of_date"]
     names = ", ".join(columns)
-    connection.execute(f"create table if not exists {table} ({declared})")
     connection.begin()
     try:
-        connection.execute(f"delete from {table} where as_of_date = ?", [as_of])
+        connection.execute(f"delete from {schema}.{table} where as_of_date = ?", [as_of])
         if len(frame):
             connection.register("night_rows", frame)
             connection.execute(
-                f"insert into {table} (as_of_date, {names}) select ?::date, {names} from night_rows", [as_of]
+                f"insert into {schema}.{table} (as_of_date, {names}) select ?::date, {names} from night_rows",
+                [as_of],
             )
             connection.unregister("night_rows")
         connection.commit()

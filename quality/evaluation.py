@@ -144,7 +144,8 @@ def _evaluate_table(
         scope = f"JOIN {rule.relation} r ON r.rowid = f.row_id WHERE NOT {old}" if rule.scope == "new" else ""
         try:
             found = _inserted(
-                con, f"INSERT INTO gate_hit SELECT DISTINCT f.row_id, 0 FROM ({query}) f {scope}"
+                con,
+                f"INSERT INTO gate_hit (row_id, hit) SELECT DISTINCT f.row_id, 0 FROM ({query}) f {scope}",
             )
         except Exception as error:
             errors[rule.id] = _first_line(error)
@@ -161,7 +162,8 @@ def _evaluate_table(
                 continue
             for finding in findings:
                 con.execute(
-                    "INSERT INTO gate_failure VALUES (?, ?, ?, ?, false, false, NULL, NULL, ?, NULL, [], NULL)",
+                    "INSERT INTO gate_failure (table_name, rule_id, rule_rank, severity, withhold, is_old, _row_key, "
+                    "column_names) VALUES (?, ?, ?, ?, false, false, ?, [])",
                     [table, rule.id, rules.index(rule), rule.severity, finding],
                 )
 
@@ -215,7 +217,7 @@ def _scan_query(relation: str, tests: Sequence[str], positions: Iterable[int]) -
         f"CASE WHEN {test} THEN {position} END" for position, test in zip(positions, tests, strict=True)
     )
     return (
-        f"INSERT INTO gate_hit SELECT row_id, unnest(hits) FROM (SELECT r.rowid AS row_id, "
+        f"INSERT INTO gate_hit (row_id, hit) SELECT row_id, unnest(hits) FROM (SELECT r.rowid AS row_id, "
         f"list_filter([{cases}], lambda hit: hit IS NOT NULL) AS hits "
         f"FROM {relation} r WHERE {any_test})"
     )
@@ -264,7 +266,10 @@ def _store(
     ]
     con.execute(
         f"""
-        INSERT INTO gate_failure
+        INSERT INTO gate_failure (
+            table_name, rule_id, rule_rank, severity, withhold, is_old, row_id, source_system, _row_key, _occurrence,
+            column_names, shown
+        )
         SELECT '{table}', rule_id, rule_rank, CASE WHEN is_old THEN severity_old ELSE severity END, withhold,
         is_old,
             row_id, source_system, _row_key, _occurrence, column_names, {shown}

@@ -83,7 +83,6 @@ def write_quarantine(
     """
     columns = [row[0] for row in con.execute(f"DESCRIBE staging.landed_{table}").fetchall()]
     contract = [name for name in columns if name != "source_system" and not name.startswith("_")]
-    _create_table(con, table)
     released = 0
     if _concerned(con, table):
         _rebuild(con, table, contract, as_of)
@@ -110,43 +109,17 @@ def write_quarantine(
 
 
 def prepare_quarantine(con: DuckDBPyConnection, rules: Sequence[Rule]) -> None:
-    """Make what all tables share: the records of releases and withheld values, and the texts of the rules."""
+    """Make what all tables share: the texts of the rules."""
     con.execute(
-        """
-        CREATE SCHEMA IF NOT EXISTS quarantine;
-        CREATE TABLE IF NOT EXISTS quarantine.held (
-            table_name VARCHAR, rule_id VARCHAR, owner VARCHAR,
-            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER,
-            first_quarantined_on DATE, last_quarantined_on DATE, original_values JSON
-        );
-        CREATE TABLE IF NOT EXISTS quarantine.released (
-            table_name VARCHAR, rule_id VARCHAR, owner VARCHAR,
-            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER,
-            first_quarantined_on DATE, released_on DATE, original_values JSON, outcome VARCHAR
-        );
-        CREATE TABLE IF NOT EXISTS quarantine.withheld_value (
-            as_of_date DATE, table_name VARCHAR, column_name VARCHAR,
-            rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR,
-            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, original_value VARCHAR
-        );
-        CREATE OR REPLACE TEMP TABLE gate_text (
-            rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR
-        );
-        """
+        "CREATE OR REPLACE TEMP TABLE gate_text (rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR)"
     )
-    insert_rows(con, "gate_text", [[rule.id, rule.owner, rule.reason, rule.remedy] for rule in rules])
-
-
-def _create_table(con: DuckDBPyConnection, table: str) -> None:
-    con.execute(
-        f"""
-        CREATE TABLE IF NOT EXISTS quarantine.{table} (
-            as_of_date DATE, rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR,
-            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, _row_hash VARCHAR,
-            amount VARCHAR, currency VARCHAR, original_values JSON, first_quarantined_on DATE,
-            column_names VARCHAR[], all_rule_ids VARCHAR[]
-        );
-        """
+    insert_rows(
+        con,
+        "gate_text",
+        [
+            {"rule_id": rule.id, "owner": rule.owner, "reason": rule.reason, "remedy": rule.remedy}
+            for rule in rules
+        ],
     )
 
 
@@ -170,7 +143,10 @@ def _rebuild(con: DuckDBPyConnection, table: str, contract: Sequence[str], as_of
     con.execute(f"DELETE FROM quarantine.{table}")
     con.execute(
         f"""
-        INSERT INTO quarantine.{table}
+        INSERT INTO quarantine.{table} (
+            as_of_date, rule_id, owner, reason, remedy, source_system, _row_key, _occurrence, _row_hash, amount,
+            currency, original_values, first_quarantined_on, column_names, all_rule_ids
+        )
         WITH failing AS (
             SELECT row_id, arg_min(rule_id, rule_rank) AS rule_id, arg_min(column_names, rule_rank) AS
             column_names,
@@ -219,7 +195,10 @@ def _record_releases(con: DuckDBPyConnection, table: str, as_of: date) -> int:
     )
     con.execute(
         f"""
-        INSERT INTO quarantine.released
+        INSERT INTO quarantine.released (
+            table_name, rule_id, owner, source_system, _row_key, _occurrence, first_quarantined_on, released_on,
+            original_values, outcome
+        )
         SELECT g.table_name, g.rule_id, g.owner, g.source_system, g._row_key, g._occurrence,
             g.first_quarantined_on, ?, g.original_values,
             CASE WHEN EXISTS (SELECT 1 FROM staging.landed_{table} l WHERE {_same_row("l", "g")})
@@ -262,7 +241,9 @@ def _remember_held(con: DuckDBPyConnection, table: str, as_of: date) -> None:
         f"AND EXISTS (SELECT 1 FROM gate_held g WHERE {_same_row('g', 'h')})",
         [table],
     )
-    con.execute("INSERT INTO quarantine.held FROM gate_held ORDER BY source_system, _row_key, _occurrence")
+    con.execute(
+        "INSERT INTO quarantine.held BY NAME FROM gate_held ORDER BY source_system, _row_key, _occurrence"
+    )
 
 
 def _withhold(con: DuckDBPyConnection, table: str, as_of: date) -> dict[str, int]:
@@ -280,7 +261,10 @@ def _withhold(con: DuckDBPyConnection, table: str, as_of: date) -> dict[str, int
     for column in named:
         con.execute(
             f"""
-            INSERT INTO quarantine.withheld_value
+            INSERT INTO quarantine.withheld_value (
+                as_of_date, table_name, column_name, rule_id, owner, reason, remedy, source_system, _row_key,
+                _occurrence, original_value
+            )
             SELECT ?, '{table}', '{column}', f.rule_id, t.owner, t.reason, t.remedy, l.source_system,
             l._row_key,
                 l._occurrence, l."{column}"
@@ -335,13 +319,13 @@ def _accepted_view(
     )
 
 
-def insert_rows(con: DuckDBPyConnection, table: str, rows: Sequence[Sequence[object]]) -> None:
-    """Insert a few hundred small rows in one statement; row by row DuckDB takes a millisecond each."""
+def insert_rows(con: DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert a few hundred small rows of the same columns in one statement; row by row takes a millisecond each."""
     if rows:
         marks = "(" + ", ".join("?" * len(rows[0])) + ")"
         con.execute(
-            f"INSERT INTO {table} VALUES {', '.join([marks] * len(rows))}",
-            [value for row in rows for value in row],
+            f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES {', '.join([marks] * len(rows))}",
+            [value for row in rows for value in row.values()],
         )
 
 

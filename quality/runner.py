@@ -143,6 +143,7 @@ def run_gate(
     only_tables: judge these tables and leave the state of the others as it is.
     reporting_currency: ISO 4217 code; without it, rules on exchange rates do not apply.
 
+    The tables that outlive the night (ops.dq_*, quarantine.*) must be there; whoever opens the night makes them.
     Reading happens first, writing in one transaction at the end: after an error nothing has changed. Whether
     the night may go on is in the report (`blocking`); a blocked gate still writes its results, so that they
     can be looked at. Raises RuleError where `only_tables` or a rule names a table that never landed.
@@ -394,21 +395,6 @@ def _write_results(
 ) -> None:
     """ops.dq_result keeps one row a rule and day, ops.dq_failing_row the failing rows of the last night run."""
     con.execute(
-        """
-        CREATE SCHEMA IF NOT EXISTS ops;
-        CREATE TABLE IF NOT EXISTS ops.dq_result (
-            as_of_date DATE, table_name VARCHAR, rule_id VARCHAR,
-            dimension VARCHAR, severity VARCHAR, owner VARCHAR, status VARCHAR,
-            rows_checked BIGINT, rows_failed BIGINT, rows_failed_old BIGINT, rows_quarantined BIGINT,
-            max_failed_share DOUBLE, expected VARCHAR, message VARCHAR, remedy VARCHAR, sample_keys VARCHAR[]
-        );
-        CREATE TABLE IF NOT EXISTS ops.dq_failing_row (
-            as_of_date DATE, table_name VARCHAR, rule_id VARCHAR, severity VARCHAR, is_old BOOLEAN,
-            source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, column_names VARCHAR[]
-        );
-        """
-    )
-    con.execute(
         "DELETE FROM ops.dq_result WHERE as_of_date = ? AND list_contains(?, table_name)",
         [as_of, list(judged)],
     )
@@ -417,29 +403,30 @@ def _write_results(
         con,
         "ops.dq_result",
         [
-            [
-                as_of,
-                result.rule.table,
-                result.rule.id,
-                result.rule.dimension,
-                result.rule.severity,
-                result.rule.owner,
-                result.status,
-                result.rows_checked,
-                result.rows_failed,
-                result.rows_failed_old,
-                result.rows_quarantined,
-                result.rule.max_failed_share,
-                result.expected,
-                result.error or result.observed,
-                result.rule.remedy,
-                list(result.sample_keys),
-            ]
+            {
+                "as_of_date": as_of,
+                "table_name": result.rule.table,
+                "rule_id": result.rule.id,
+                "dimension": result.rule.dimension,
+                "severity": result.rule.severity,
+                "owner": result.rule.owner,
+                "status": result.status,
+                "rows_checked": result.rows_checked,
+                "rows_failed": result.rows_failed,
+                "rows_failed_old": result.rows_failed_old,
+                "rows_quarantined": result.rows_quarantined,
+                "max_failed_share": result.rule.max_failed_share,
+                "expected": result.expected,
+                "message": result.error or result.observed,
+                "remedy": result.rule.remedy,
+                "sample_keys": list(result.sample_keys),
+            }
             for result in results
         ],
     )
     con.execute(
-        "INSERT INTO ops.dq_failing_row SELECT ?, table_name, rule_id, severity, is_old, source_system, "
+        "INSERT INTO ops.dq_failing_row (as_of_date, table_name, rule_id, severity, is_old, source_system, "
+        "_row_key, _occurrence, column_names) SELECT ?, table_name, rule_id, severity, is_old, source_system, "
         "_row_key, _occurrence, column_names FROM gate_failure "
         "ORDER BY table_name, rule_rank, source_system, _row_key, _occurrence",
         [as_of],
@@ -449,15 +436,6 @@ def _write_results(
 def _write_tables(con: DuckDBPyConnection, tables: Sequence[TableResult], as_of: date) -> None:
     """ops.dq_table keeps one row a landed table and day."""
     con.execute(
-        """
-        CREATE TABLE IF NOT EXISTS ops.dq_table (
-            as_of_date DATE, table_name VARCHAR, rows_landed BIGINT, rows_accepted BIGINT,
-            rows_quarantined BIGINT, rows_released BIGINT, values_withheld BIGINT,
-            quarantine_threshold DOUBLE
-        )
-        """
-    )
-    con.execute(
         "DELETE FROM ops.dq_table WHERE as_of_date = ? AND list_contains(?, table_name)",
         [as_of, [table.table for table in tables]],
     )
@@ -465,8 +443,17 @@ def _write_tables(con: DuckDBPyConnection, tables: Sequence[TableResult], as_of:
         con,
         "ops.dq_table",
         [
-            [as_of, t.table, t.landed, t.accepted, t.quarantined, t.released, t.withheld_values, t.threshold]
-            for t in tables
+            {
+                "as_of_date": as_of,
+                "table_name": table.table,
+                "rows_landed": table.landed,
+                "rows_accepted": table.accepted,
+                "rows_quarantined": table.quarantined,
+                "rows_released": table.released,
+                "values_withheld": table.withheld_values,
+                "quarantine_threshold": table.threshold,
+            }
+            for table in tables
         ],
     )
 

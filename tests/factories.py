@@ -16,13 +16,12 @@ import duckdb
 
 from models_ml.policy import TABLES as POLICY_TABLES
 from models_ml.policy import Policy, read_policy
-from orchestration.ledger_history import LEDGER_HISTORY_COLUMNS
-from orchestration.sources.contract import CONTRACT, SYSTEM_COLUMNS, TABLES
+from orchestration.migrations import bring_forward
+from orchestration.sources.contract import CONTRACT, EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
 
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 DEFAULT_SOURCE = "erp"
 POLICY_SEEDS = PROJECT_DIR / "seeds" / "policy"
-SCHEMAS = ("raw", "staging", "quarantine", "core", "features", "ml", "mart", "ops", "policy")
 
 
 def seeded_policy(*, as_of: date) -> Policy:
@@ -34,81 +33,18 @@ def seeded_policy(*, as_of: date) -> Policy:
     )
 
 
-# Tables other parts of the night write and dbt only reads, with the columns the interfaces name.
+# Tables that resolution makes anew each night and dbt only reads; those that outlive a night come of the migrations.
 UPSTREAM_TABLES: dict[str, str] = {
     "core.customer_xref": (
         "source_system VARCHAR, customer_id VARCHAR, customer_code VARCHAR, match_probability DOUBLE, "
         "match_rule VARCHAR, first_seen_on DATE"
     ),
     "core.customer_alias": "customer_code VARCHAR, alias_code VARCHAR, since DATE",
-    "core.ledger_history": ", ".join(f"{name} {kind}" for name, kind in LEDGER_HISTORY_COLUMNS.items()),
     "core.match_candidate": (
         "source_system_l VARCHAR, customer_id_l VARCHAR, source_system_r VARCHAR, customer_id_r VARCHAR, "
         "match_probability DOUBLE, rule VARCHAR, status VARCHAR"
     ),
-    "ops.source_table": "table_name VARCHAR, source_system VARCHAR, is_provided BOOLEAN",
-    "ops.landing": (
-        "as_of_date DATE, source_system VARCHAR, table_name VARCHAR, source_file VARCHAR, rows_read BIGINT, "
-        "rows_landed BIGINT, rows_deleted BIGINT, cursor_value VARCHAR"
-    ),
-    "ops.source_total": (
-        "as_of_date DATE, source_system VARCHAR, table_name VARCHAR, source_file VARCHAR, currency VARCHAR, "
-        "row_count BIGINT, amount DECIMAL(38,6)"
-    ),
-    "ops.repair": (
-        "source_system VARCHAR, table_name VARCHAR, _row_key VARCHAR, _occurrence INTEGER, "
-        "column_name VARCHAR, repair VARCHAR, original_value VARCHAR, repaired_value VARCHAR, reason VARCHAR"
-    ),
-    "ops.dq_result": (
-        "as_of_date DATE, table_name VARCHAR, rule_id VARCHAR, dimension VARCHAR, severity VARCHAR, "
-        "owner VARCHAR, status VARCHAR, rows_checked BIGINT, rows_failed BIGINT, rows_failed_old BIGINT, "
-        "rows_quarantined BIGINT, max_failed_share DOUBLE, expected VARCHAR, message VARCHAR, "
-        "remedy VARCHAR, sample_keys VARCHAR[]"
-    ),
-    "quarantine.withheld_value": (
-        "as_of_date DATE, table_name VARCHAR, column_name VARCHAR, rule_id VARCHAR, owner VARCHAR, "
-        "reason VARCHAR, remedy VARCHAR, source_system VARCHAR, _row_key VARCHAR, _occurrence INTEGER, "
-        "original_value VARCHAR"
-    ),
-    "quarantine.released": (
-        "table_name VARCHAR, rule_id VARCHAR, owner VARCHAR, source_system VARCHAR, _row_key VARCHAR, "
-        "_occurrence INTEGER, first_quarantined_on DATE, released_on DATE, original_values JSON, "
-        "outcome VARCHAR"
-    ),
-    "ml.customer_score": (
-        "as_of_date DATE, customer_code VARCHAR, score_status VARCHAR, status_reason VARCHAR, pd DOUBLE, "
-        "horizon_months INTEGER, points INTEGER, grade VARCHAR, data_depth VARCHAR, model_id VARCHAR, "
-        "model_kind VARCHAR, model_role VARCHAR, policy_version VARCHAR, expires_on DATE"
-    ),
-    "ml.score_reason": (
-        "as_of_date DATE, customer_code VARCHAR, reason_rank INTEGER, feature VARCHAR, reason_code VARCHAR, "
-        "direction VARCHAR, contribution_log_odds DOUBLE, feature_value DOUBLE, prior_value DOUBLE, "
-        "unit VARCHAR, reason_text VARCHAR, improvement_text VARCHAR"
-    ),
-    "ml.model_run": (
-        "as_of_date DATE, model_id VARCHAR, model_kind VARCHAR, is_champion BOOLEAN, is_published BOOLEAN, "
-        "decision VARCHAR, decision_reason VARCHAR, train_from DATE, train_to DATE, calibration_from DATE, "
-        "calibration_to DATE, test_from DATE, test_to DATE, train_rows BIGINT, train_events BIGINT, "
-        "test_rows BIGINT, test_events BIGINT, data_fingerprint VARCHAR, policy_version VARCHAR, "
-        "horizon_months INTEGER, metrics JSON"
-    ),
-    "ml.model_monitoring": (
-        "as_of_date DATE, model_id VARCHAR, metric VARCHAR, feature VARCHAR, value DOUBLE, convention_bound DOUBLE, "
-        "chi_squared_bound DOUBLE, reference_count BIGINT, current_count BIGINT, bin_count BIGINT, "
-        "is_within_convention BOOLEAN, is_within_chi_squared BOOLEAN"
-    ),
-    "ml.model_metric": (
-        "as_of_date DATE, model_id VARCHAR, model_kind VARCHAR, sample VARCHAR, metric VARCHAR, "
-        "segment VARCHAR, value DOUBLE, lower_95 DOUBLE, upper_95 DOUBLE, row_count BIGINT, "
-        "event_count BIGINT"
-    ),
 }
-
-_QUARANTINE_COLUMNS = (
-    "as_of_date DATE, rule_id VARCHAR, owner VARCHAR, reason VARCHAR, remedy VARCHAR, source_system VARCHAR, "
-    "_row_key VARCHAR, _occurrence INTEGER, _row_hash VARCHAR, amount VARCHAR, currency VARCHAR, "
-    "original_values JSON, first_quarantined_on DATE, column_names VARCHAR[], all_rule_ids VARCHAR[]"
-)
 _IDENTITY = "source_system, _row_key, _occurrence"
 
 
@@ -167,13 +103,7 @@ def insert_rows(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mappi
 
 
 def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
-    for schema in SCHEMAS:
-        con.execute(f"create schema if not exists {schema}")
-    system = ", ".join(f"{name} {kind}" for name, kind in SYSTEM_COLUMNS)
-    for table in TABLES:
-        columns = ", ".join(f"{name} VARCHAR" for name in table.field_names)
-        con.execute(f"create table raw.{table.name} ({columns}, {system})")
-        con.execute(f"create table quarantine.{table.name} ({_QUARANTINE_COLUMNS})")
+    bring_forward(con)
     for name, columns in UPSTREAM_TABLES.items():
         con.execute(f"create table {name} ({columns})")
 
@@ -197,7 +127,7 @@ def _insert_versions(
             [value for row in chunk for value in row],
         )
     hashed = f"md5(concat_ws('|', {', '.join(table.field_names)}))"
-    con.execute(f"insert into raw.{name} select * replace ({hashed} as _row_hash) from {temporary}")
+    con.execute(f"insert into raw.{name} by name select * replace ({hashed} as _row_hash) from {temporary}")
     con.execute(f"drop table {temporary}")
 
 
@@ -240,7 +170,7 @@ def _land(con: duckdb.DuckDBPyConnection, as_of: str) -> None:
         con.execute(
             f"""
             create or replace table staging.landed_{table.name} as
-            select * exclude (version_rank),
+            select * exclude (version_rank, {EXTRA_COLUMN}),
             from (
                 select *,
                     first_value(_loaded_at) over (partition by {_IDENTITY} order by _loaded_at)
@@ -278,6 +208,7 @@ def _record_sources(
         con.execute(
             f"""
             insert into ops.source_total
+                (as_of_date, source_system, table_name, source_file, currency, row_count, amount)
             select cast('{as_of}' as date), source_system, '{name}', _source_file, currency, count(*),
                 sum(cast(amount as decimal(38, 6)))
             from staging.landed_{name} group by all order by all

@@ -159,7 +159,7 @@ def create_cluster_table(con: duckdb.DuckDBPyConnection) -> int:
     _load_labels(con, "cluster", labels)
     con.execute("CREATE OR REPLACE TABLE refused (record_no_l INTEGER, record_no_r INTEGER, reason VARCHAR)")
     if refused:
-        con.executemany("INSERT INTO refused VALUES (?, ?, ?)", refused)
+        con.executemany("INSERT INTO refused (record_no_l, record_no_r, reason) VALUES (?, ?, ?)", refused)
     return len(refused)
 
 

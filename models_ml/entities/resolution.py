@@ -30,18 +30,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _SCRATCH = "entity_scratch"
-
-# State that outlives the night. `customer_code` remembers for good which source record a number was first
-# issued to, so that no number ever means another company, whichever night is run again.
-_STATE_TABLES = (
-    "core.customer_code (customer_code VARCHAR, source_system VARCHAR, customer_id VARCHAR, issued_on DATE)",
-    "core.xref_history (source_system VARCHAR, customer_id VARCHAR, customer_code VARCHAR,"
-    " match_rule VARCHAR, valid_from DATE, valid_to DATE)",
-    "core.customer_split (customer_code VARCHAR, new_customer_code VARCHAR, source_system VARCHAR,"
-    " customer_id VARCHAR, split_on DATE, reason VARCHAR)",
-    "core.match_parameter (as_of_date DATE, comparison VARCHAR, level_rank INTEGER, level VARCHAR,"
-    " m_probability DOUBLE, u_probability DOUBLE, origin VARCHAR)",
-)
+_PARAMETER_COLUMNS = "as_of_date, comparison, level_rank, level, m_probability, u_probability, origin"
 
 
 def resolve(
@@ -79,7 +68,8 @@ def resolve(
         match_probability, rule, status)
     customer_split(customer_code, new_customer_code, source_system, customer_id, split_on, reason)
     match_parameter(as_of_date, comparison, level_rank, level, m_probability, u_probability, origin)
-    and the state customer_code and xref_history.
+    and the state customer_code and xref_history. What outlives the night (customer_code, xref_history, customer_split,
+    match_parameter) must be there; whoever opens the night makes it.
 
     Raises
     ------
@@ -88,9 +78,6 @@ def resolve(
     """
     known = _checked_decisions(decisions or (), as_of)
     _check_input(con, customers)
-    con.execute("CREATE SCHEMA IF NOT EXISTS core")
-    for table in _STATE_TABLES:
-        con.execute(f"CREATE TABLE IF NOT EXISTS {table}")
     with _scratch(con) as work:
         columns = ", ".join(f"CAST({column} AS VARCHAR) AS {column}" for column in INPUT_COLUMNS)
         con.execute(f"CREATE TABLE {_SCRATCH}.main.customer_input AS SELECT {columns} FROM {customers}")
@@ -248,7 +235,7 @@ def _load_decisions(work: duckdb.DuckDBPyConnection, decisions: dict[tuple[Key, 
     work.execute("CREATE TABLE stated (sl VARCHAR, cl VARCHAR, sr VARCHAR, cr VARCHAR, decision VARCHAR)")
     if decisions:
         work.executemany(
-            "INSERT INTO stated VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO stated (sl, cl, sr, cr, decision) VALUES (?, ?, ?, ?, ?)",
             [(*left, *right, decision) for (left, right), decision in decisions.items()],
         )
     work.execute("""
@@ -315,7 +302,7 @@ def _load_parameters(work: duckdb.DuckDBPyConnection, model: LinkModel, as_of: d
     for (comparison, label), (m, u, origin) in model.levels.items():
         ranks[comparison] += 1
         rows.append((as_of, comparison, ranks[comparison], label, m, u, origin))
-    work.executemany("INSERT INTO parameter VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    work.executemany(f"INSERT INTO parameter ({_PARAMETER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
@@ -333,9 +320,12 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
     con.execute(f"UPDATE {history} SET valid_to = {OPEN_END} WHERE valid_to >= {day}")
     con.execute(f"DELETE FROM {split} WHERE split_on >= {day}")
     con.execute(f"DELETE FROM core.match_parameter WHERE as_of_date = {day}")
-    con.execute(f"INSERT INTO core.match_parameter SELECT * FROM {scratch}.parameter")
+    con.execute(
+        f"INSERT INTO core.match_parameter ({_PARAMETER_COLUMNS}) "
+        f"SELECT {_PARAMETER_COLUMNS} FROM {scratch}.parameter"
+    )
     con.execute(f"""
-        INSERT INTO core.customer_code
+        INSERT INTO core.customer_code (customer_code, source_system, customer_id, issued_on)
         SELECT format('C{{:06d}}', n.code_no), r.source_system, r.customer_id, n.issued_on
         FROM {scratch}.new_code n JOIN {scratch}.record r ON r.record_no = n.cluster_no ORDER BY n.code_no
     """)
@@ -363,7 +353,7 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
         ORDER BY r.source_system, r.customer_id
     """)
     con.execute(f"""
-        INSERT INTO {split}
+        INSERT INTO {split} (customer_code, new_customer_code, source_system, customer_id, split_on, reason)
         WITH moved AS (
             SELECT p.prior_code, x.customer_code, r.record_no, r.source_system, r.customer_id
             FROM {scratch}.record_prior p JOIN {scratch}.record r USING (record_no)
@@ -394,7 +384,7 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
             AND x.customer_code = h.customer_code AND x.match_rule = h.match_rule)
     """)
     con.execute(f"""
-        INSERT INTO {history}
+        INSERT INTO {history} (source_system, customer_id, customer_code, match_rule, valid_from, valid_to)
         SELECT source_system, customer_id, customer_code, match_rule, {day}, {OPEN_END}
         FROM core.customer_xref x WHERE NOT EXISTS (FROM {history} h WHERE h.valid_to = {OPEN_END}
             AND h.source_system = x.source_system AND h.customer_id = x.customer_id)

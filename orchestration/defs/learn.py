@@ -7,7 +7,6 @@ from typing import Any
 import dagster as dg
 
 from orchestration.defs.steps import OpenNight, asked_for, night_step
-from orchestration.ml_tables import MODEL_METRIC, MODEL_RUN
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse, replace_night
 
@@ -59,12 +58,17 @@ def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator
                 {table: connection.execute(f"from policy.{table}").df() for table in POLICY_TABLES},
                 as_of=night.as_of,
             )
+        try:
+            champion = registry.champion_before(settings.models_dir, night.as_of)
+        except registry.OtherLayoutError as error:
+            champion = None
+            night.tell(str(error))
         outcome = learn(
             training,
             as_of=night.as_of,
             settings=night.learn_settings(),
             policy=policy,
-            champion=registry.champion_before(settings.models_dir, night.as_of),
+            champion=champion,
             barred=registry.barred(settings.models_dir),
             stored=lambda model_id: registry.find(settings.models_dir, model_id),
         )
@@ -79,8 +83,8 @@ def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator
         )
         context.log.info(f"{outcome.published.model_id} scores as {outcome.role}: {outcome.decision.reason}")
         with open_warehouse(settings.warehouse_path) as connection:
-            runs = replace_night(connection, "ml.model_run", MODEL_RUN, outcome.runs, night.as_of)
-            metrics = replace_night(connection, "ml.model_metric", MODEL_METRIC, outcome.metrics, night.as_of)
+            runs = replace_night(connection, "ml", "model_run", outcome.runs, night.as_of)
+            metrics = replace_night(connection, "ml", "model_metric", outcome.metrics, night.as_of)
         overall = outcome.metrics.query("metric == 'auc' and segment == 'all'")
         headline = dict(zip(overall["model_id"] + "_auc", overall["value"].astype(float), strict=True))
         logging.getLogger(__name__).info("metrics out of time\n%s", outcome.metrics.to_string())

@@ -6,7 +6,6 @@ import dagster as dg
 
 from orchestration.defs.learn import POLICY_TABLES
 from orchestration.defs.steps import OpenNight, asked_for, night_step
-from orchestration.ml_tables import CUSTOMER_SCORE, MODEL_MONITORING, SCORE_REASON
 from orchestration.night import NightError
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse, replace_night
@@ -75,15 +74,12 @@ def score_customers(
         )
         with open_warehouse(settings.warehouse_path) as connection:
             written = {
-                "customer_score": replace_night(
-                    connection, "ml.customer_score", CUSTOMER_SCORE, scores.scores, night.as_of
-                ),
-                "score_reason": replace_night(
-                    connection, "ml.score_reason", SCORE_REASON, scores.reasons, night.as_of
-                ),
-                "model_monitoring": replace_night(
-                    connection, "ml.model_monitoring", MODEL_MONITORING, scores.monitoring, night.as_of
-                ),
+                table: replace_night(connection, "ml", table, rows, night.as_of)
+                for table, rows in (
+                    ("customer_score", scores.scores),
+                    ("score_reason", scores.reasons),
+                    ("model_monitoring", scores.monitoring),
+                )
             }
         counts = scores.scores["score_status"].value_counts()
         context.log.info(", ".join(f"{count:,} {status}" for status, count in sorted(counts.items())))

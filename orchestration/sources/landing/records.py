@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from orchestration.night_book import prepare_night_book
 from orchestration.sources.config import Source
 from orchestration.sources.connectors.protocol import TOTALLED_TABLES
-from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
+from orchestration.sources.contract import TABLES
 from orchestration.sources.landing.planning import Plan
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
 
 if TYPE_CHECKING:
     import duckdb
 
-_SCHEMAS = ("raw", "staging", "ops")
+_REPAIR_COLUMNS = (
+    "source_system, table_name, _row_key, _occurrence, column_name, repair, original_value, repaired_value, "
+    "reason"
+)
 # Spaces and underscores would pass the cast, so the form is checked first.
 _IS_PLAIN = "regexp_full_match(amount, '[+-]?[0-9]+([.][0-9]+)?')"
 PLAIN_AMOUNT = f"case when {_IS_PLAIN} then try_cast(amount as decimal(38, 6)) end"
@@ -39,53 +41,6 @@ class LandingResult:
     rows_deleted: int
     cursor_value: str | None
     status: str
-
-
-def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the schemas and tables the landing writes, and the book of nights, where they are missing."""
-    for schema in _SCHEMAS:
-        connection.execute(f"create schema if not exists {schema}")
-    system = ", ".join(f"{name} {kind}" for name, kind in SYSTEM_COLUMNS)
-    for table in TABLES:
-        columns = ", ".join(f"{quoted(name)} varchar" for name in table.field_names)
-        connection.execute(
-            f"create table if not exists raw.{table.name} ({columns}, {system}, {EXTRA_COLUMN} varchar)"
-        )
-        # Warehouses of earlier versions lack it.
-        connection.execute(f"alter table raw.{table.name} add column if not exists {EXTRA_COLUMN} varchar")
-    connection.execute(
-        "create table if not exists ops.source_table "
-        "(table_name varchar, source_system varchar, is_provided boolean)"
-    )
-    connection.execute(
-        "create table if not exists ops.landing (as_of_date date, source_system varchar, table_name varchar, "
-        "source_file varchar, rows_read bigint, rows_landed bigint, rows_deleted bigint, "
-        "cursor_value varchar, status varchar)"
-    )
-    connection.execute(
-        "create table if not exists ops.landed_file (source_system varchar, table_name varchar, "
-        "source_file varchar, size_bytes bigint, content_hash varchar, rows_read bigint, as_of_date date)"
-    )
-    connection.execute(
-        "create table if not exists ops.landed_build "
-        "(table_name varchar, as_of_date date, latest_rowid bigint)"
-    )
-    connection.execute(
-        "create table if not exists ops.source_column (source_system varchar, table_name varchar, "
-        "column_name varchar, first_seen_on date, is_read boolean, is_new boolean)"
-    )
-    connection.execute("alter table ops.source_column add column if not exists is_new boolean")
-    connection.execute(
-        "create table if not exists ops.source_total (as_of_date date, source_system varchar, "
-        "table_name varchar, source_file varchar, currency varchar, row_count bigint, amount decimal(38, 6), "
-        "unreadable_count bigint)"
-    )
-    connection.execute(
-        "create table if not exists ops.repair (source_system varchar, table_name varchar, _row_key varchar, "
-        "_occurrence integer, column_name varchar, repair varchar, original_value varchar, "
-        "repaired_value varchar, reason varchar)"
-    )
-    prepare_night_book(connection)
 
 
 def record_repairs(
@@ -118,7 +73,7 @@ def record_repairs(
                 )
             before, after = f"mapped.{quoted(audit.before)}", f"mapped.{quoted(audit.after)}"
             connection.execute(
-                "insert into ops.repair "
+                f"insert into ops.repair ({_REPAIR_COLUMNS}) "
                 "select distinct $system, $table, landed._row_key, landed._occurrence, "
                 f"$field, $repair, {before}, {after}, $reason from {origin} "
                 f"where {before} is distinct from {after} order by all",
@@ -133,7 +88,8 @@ def record_repairs(
     for name in picked:
         value, flag = quoted(name), quoted(name + "~is_default")
         connection.execute(
-            f"insert into ops.repair select $system, $table, landed._row_key, landed._occurrence, $field, "
+            f"insert into ops.repair ({_REPAIR_COLUMNS}) "
+            "select $system, $table, landed._row_key, landed._occurrence, $field, "
             f"'most_frequent', variant.value, landed.{value}, "
             "concat('written so on ', variant.n, ' of ', variant.total, ' rows; the most frequent is kept') "
             f"from (select _row_key, {value} as value, count(*) as n, "
@@ -175,7 +131,8 @@ def record_totals(
             [plan.source_system, plan.table.name, name],
         )
     connection.execute(
-        f"insert into ops.source_total select $as_of, $system, $table, _source_file, currency, count(*), "
+        "insert into ops.source_total (as_of_date, source_system, table_name, source_file, currency, row_count, "
+        "amount, unreadable_count) select $as_of, $system, $table, _source_file, currency, count(*), "
         f"coalesce(sum(amount), 0), count(*) - count(amount) from "
         f"(select _source_file, currency, {PLAIN_AMOUNT} as amount from {rows}) group by _source_file, currency "
         "order by _source_file, currency",
@@ -218,7 +175,8 @@ def record_landing(
         # Run again, a night adds to what it has landed already.
         earlier = known or (0, 0)
         connection.execute(
-            "insert into ops.landing values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into ops.landing (as_of_date, source_system, table_name, source_file, rows_read, rows_landed, "
+            "rows_deleted, cursor_value, status) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 as_of,
                 system,
@@ -253,7 +211,8 @@ def record_columns(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: dat
     new = [name for name in plan.found_columns if name not in known]
     for name in new:
         connection.execute(
-            "insert into ops.source_column values (?, ?, ?, ?, ?, ?)",
+            "insert into ops.source_column (source_system, table_name, column_name, first_seen_on, is_read, is_new) "
+            "values (?, ?, ?, ?, ?, ?)",
             [*identity, name, as_of, name in read, bool(known)],
         )
     for name in plan.found_columns:
@@ -301,7 +260,8 @@ def _record_files(
             assert found is not None
             size, digest = found
         connection.execute(
-            "insert into ops.landed_file values (?, ?, ?, ?, ?, ?, ?)",
+            "insert into ops.landed_file (source_system, table_name, source_file, size_bytes, content_hash, rows_read, "
+            "as_of_date) values (?, ?, ?, ?, ?, ?, ?)",
             [plan.source_system, plan.table.name, name, size, digest, rows_read.get(name, 0), as_of],
         )
 
@@ -319,4 +279,6 @@ def record_providers(connection: duckdb.DuckDBPyConnection, sources: Mapping[str
         if not systems:
             rows.append((table.name, None, False))
     connection.execute("delete from ops.source_table")
-    connection.executemany("insert into ops.source_table values (?, ?, ?)", rows)
+    connection.executemany(
+        "insert into ops.source_table (table_name, source_system, is_provided) values (?, ?, ?)", rows
+    )

@@ -21,7 +21,6 @@ from orchestration.sources.landing.notices import (
 from orchestration.sources.landing.planning import Plan, plan_all
 from orchestration.sources.landing.records import (
     LandingResult,
-    create_tables,
     record_columns,
     record_landing,
     record_providers,
@@ -75,6 +74,8 @@ def land(
         `accept_drop` names an unknown table.
     TransientSourceError
         A source did not answer; the same call may succeed later.
+    WarehouseError
+        A newer program has written the warehouse.
     """
     import duckdb
 
@@ -82,7 +83,6 @@ def land(
     say = progress or (lambda _: None)
     notice = warn or say
     with _connection(warehouse) as connection:
-        create_tables(connection)
         work = settings.landing_dir
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)

@@ -116,7 +116,7 @@ def _append_new(
 ) -> dict[str, int]:
     columns = ", ".join(quoted(name) for name in plan.table.field_names)
     connection.execute(
-        f"insert into raw.{plan.table.name} "
+        f"insert into raw.{plan.table.name} ({_raw_columns(plan.table)}) "
         f"select {columns}, $system, _row_key, _occurrence, _row_hash, false, "
         f"$backfill, $loaded_at, $load_id, _source_file, _source_row, {EXTRA_COLUMN} from new_rows",
         {**_stamp(plan, as_of), "backfill": is_first},
@@ -130,11 +130,16 @@ def _append_tombstones(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of:
     vanished = f"raw.{table.name} where rowid in (select latest_rowid from vanished_rows)"
     deleted = _counts(connection, f"select _source_file, count(*) from {vanished} group by _source_file")
     connection.execute(
-        f"insert into raw.{table.name} select {columns}, $system, _row_key, _occurrence, _row_hash, true, "
+        f"insert into raw.{table.name} ({_raw_columns(table)}) "
+        f"select {columns}, $system, _row_key, _occurrence, _row_hash, true, "
         f"false, $loaded_at, $load_id, _source_file, _source_row, {EXTRA_COLUMN} from {vanished} order by rowid",
         _stamp(plan, as_of),
     )
     return deleted
+
+
+def _raw_columns(table: Table) -> str:
+    return ", ".join([*map(quoted, table.field_names), *(name for name, _ in SYSTEM_COLUMNS), EXTRA_COLUMN])
 
 
 def _stamp(plan: Plan, as_of: date) -> dict[str, object]:
@@ -152,7 +157,7 @@ def _map_feeds(
     import duckdb
 
     names = {feed.name: f"temp.mapped_{feed.number}" for feed in plan.feeds}
-    key, row_hash = _key_sql(plan.table), _hash_sql(plan.table)
+    key, row_hash = _key_sql(plan.table), row_hash_sql(plan.table)
 
     def has_lookup(feed: Feed) -> bool:
         return any(mapping.lookup for mapping in (feed.mapped.fields or {}).values())
@@ -187,7 +192,8 @@ def _key_sql(table: Table) -> str:
     return "concat_ws('|', " + ", ".join(f"coalesce({quoted(name)}, '')" for name in table.key) + ")"
 
 
-def _hash_sql(table: Table) -> str:
+def row_hash_sql(table: Table) -> str:
+    """The hash of a row's content, by which a version is known: over every column of the contract, in its order."""
     values = ", ".join(f"coalesce({quoted(name)}, chr(30))" for name in table.field_names)
     return f"md5(concat_ws(chr(31), {values}))"
 
@@ -257,7 +263,7 @@ def _collect_picked(
         plan,
         "table",
         "collected_rows",
-        f"select *, {_hash_sql(plan.table)} as _row_hash "
+        f"select *, {row_hash_sql(plan.table)} as _row_hash "
         f"from (select {', '.join(values)}, base._row_key, base._source_file, base._source_row, "
         f"base.{EXTRA_COLUMN}, base._feed, base._seq from "
         f"(select _row_key, {first}, min(_feed) as _feed, arg_min(_seq, (_feed, _seq)) as _seq "
@@ -425,7 +431,7 @@ def rebuild_landed(connection: duckdb.DuckDBPyConnection, table: Table, as_of: d
         changed = f"row({identity}) in (select row({identity}) from changed_rows)"
         connection.execute(f"delete from staging.landed_{name} where {changed}")
         only_changed = f"and {changed}"
-        target = f"insert into staging.landed_{name}"
+        target = f"insert into staging.landed_{name} ({columns}, _first_loaded_at, _first_is_backfill)"
     connection.execute(
         f"""
         {target}
@@ -449,5 +455,7 @@ def rebuild_landed(connection: duckdb.DuckDBPyConnection, table: Table, as_of: d
 def _remember_build(connection: duckdb.DuckDBPyConnection, name: str, as_of: date) -> None:
     connection.execute("delete from ops.landed_build where table_name = ?", [name])
     connection.execute(
-        f"insert into ops.landed_build select ?, ?, coalesce(max(rowid), -1) from raw.{name}", [name, as_of]
+        "insert into ops.landed_build (table_name, as_of_date, latest_rowid) "
+        f"select ?, ?, coalesce(max(rowid), -1) from raw.{name}",
+        [name, as_of],
     )

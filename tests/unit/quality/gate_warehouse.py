@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.migrations import bring_forward
 from orchestration.sources.contract import CONTRACT, SYSTEM_COLUMNS
 from quality.catalog import Rule, load_rules
 from quality.runner import GateReport, QuarantineThresholds, run_gate
@@ -178,30 +179,14 @@ class Warehouse:
         self.path = path
         self.docs_dir: Path | None = None
         self.con = duckdb.connect(str(path))
-        for schema in ("raw", "staging", "ops"):
-            self.con.execute(f"CREATE SCHEMA {schema}")
+        bring_forward(self.con)
         system = ", ".join(f"{name} {kind}" for name, kind in SYSTEM_COLUMNS)
         for table in CONTRACT.values():
             contract = ", ".join(f"{name} VARCHAR" for name in table.field_names)
-            self.con.execute(f"CREATE TABLE raw.{table.name} ({contract}, {system})")
             self.con.execute(
                 f"CREATE TABLE staging.landed_{table.name} ({contract}, {system}, "
                 "_first_loaded_at TIMESTAMP, _first_is_backfill BOOLEAN)"
             )
-        self.con.execute(
-            """
-            CREATE TABLE ops.source_table (table_name VARCHAR, source_system VARCHAR, is_provided BOOLEAN);
-            CREATE TABLE ops.source_total (as_of_date DATE, source_system VARCHAR, table_name VARCHAR,
-                source_file VARCHAR, currency VARCHAR, row_count BIGINT, amount DECIMAL(38, 6));
-            CREATE TABLE ops.landing (as_of_date DATE, source_system VARCHAR, table_name VARCHAR, source_file
-            VARCHAR,
-                rows_read BIGINT, rows_landed BIGINT, rows_deleted BIGINT, cursor_value VARCHAR);
-            CREATE TABLE ops.repair (source_system VARCHAR, table_name VARCHAR, _row_key VARCHAR, _occurrence
-            INTEGER,
-                column_name VARCHAR, repair VARCHAR, original_value VARCHAR, repaired_value VARCHAR, reason
-                VARCHAR);
-            """
-        )
         self.provide(*CONTRACT)
 
     def provide(self, *tables: str) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import yaml
 
+from orchestration.migrations import bring_forward
+
 AS_OF = date(2026, 10, 31)
 _MARTS = Path(__file__).parents[3] / "dbt_project" / "models" / "marts"
 
@@ -264,10 +266,9 @@ _GRADES = [("R06", 6, 0.0175), ("R07", 7, 0.025), ("R08", 8, 0.05)]
 def build_world() -> duckdb.DuckDBPyConnection:
     """An in-memory warehouse as the last dbt stage leaves it."""
     con = duckdb.connect()
+    bring_forward(con)
     con.execute(
         """
-        CREATE SCHEMA mart; CREATE SCHEMA ops; CREATE SCHEMA policy;
-        CREATE TABLE ops.source_table (table_name VARCHAR, source_system VARCHAR, is_provided BOOLEAN);
         INSERT INTO ops.source_table VALUES ('gl_balances', 'erp', true), ('credit_limits', 'erp', true);
         CREATE TABLE policy.rating_scale (version INTEGER, valid_from DATE, grade VARCHAR, grade_rank INTEGER,
             pd_upper DECIMAL(9, 6));

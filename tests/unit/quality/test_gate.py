@@ -397,7 +397,8 @@ def test_other_tables_keep_their_state(sound: Warehouse) -> None:
 def test_source_totals_must_equal_what_landed_quarantined_rows_included(sound: Warehouse) -> None:
     sound.add("invoices", invoice_id="I2", due_date=None, amount="0.01")
     sound.con.execute(
-        "INSERT INTO ops.source_total VALUES (?, 'erp', 'invoices', 'invoices.csv', 'USD', 2, 1190.01)",
+        "INSERT INTO ops.source_total (as_of_date, source_system, table_name, source_file, currency, row_count, "
+        "amount) VALUES (?, 'erp', 'invoices', 'invoices.csv', 'USD', 2, 1190.01)",
         [AS_OF],
     )
     rules = some("invoices_source_totals", "invoice_due_date_missing")

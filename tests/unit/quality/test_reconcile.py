@@ -9,7 +9,10 @@ from gate_warehouse import AS_OF, Warehouse
 
 from quality.reconcile import reconcile_sources
 
-TOTAL = "INSERT INTO ops.source_total VALUES (?, 'erp', 'invoices', ?, ?, ?, ?)"
+TOTAL = (
+    "INSERT INTO ops.source_total (as_of_date, source_system, table_name, source_file, currency, row_count, amount) "
+    "VALUES (?, 'erp', 'invoices', ?, ?, ?, ?)"
+)
 LATER = date(2026, 11, 1)
 
 
@@ -70,6 +73,8 @@ def test_rows_sent_again_unchanged_stay_with_their_first_file(warehouse: Warehou
     warehouse.con.execute(TOTAL, [AS_OF, "b.csv", "USD", 2, "11.00"])
     assert len(reconcile_sources(warehouse.con, AS_OF)) == 1
     warehouse.con.execute(
-        "INSERT INTO ops.landing VALUES (?, 'erp', 'invoices', 'b.csv', 2, 1, 0, NULL)", [AS_OF]
+        "INSERT INTO ops.landing (as_of_date, source_system, table_name, source_file, rows_read, rows_landed, "
+        "rows_deleted) VALUES (?, 'erp', 'invoices', 'b.csv', 2, 1, 0)",
+        [AS_OF],
     )
     assert reconcile_sources(warehouse.con, AS_OF) == ()

@@ -552,7 +552,8 @@ def test_a_table_nothing_works_without_blocks_where_it_is_empty(warehouse: Wareh
 def test_a_cent_between_source_and_landing_blocks(sound: Warehouse, rule_id: str, amount: str) -> None:
     (rule,) = (rule for rule in Warehouse.rules() if rule.id == rule_id)
     sound.con.execute(
-        f"INSERT INTO ops.source_total VALUES (?, 'erp', '{rule.table}', '{rule.table}.csv', 'USD', 1, {amount})",
+        "INSERT INTO ops.source_total (as_of_date, source_system, table_name, source_file, currency, row_count, "
+        f"amount) VALUES (?, 'erp', '{rule.table}', '{rule.table}.csv', 'USD', 1, {amount})",
         [AS_OF],
     )
     assert sound.gate(rules=(rule,)).blocking == ()

@@ -15,6 +15,7 @@ from orchestration.night_book import note_publication
 from orchestration.settings import Settings, load_settings
 from orchestration.sources.landing import land
 from orchestration.sources.landing.records import LandingResult
+from orchestration.warehouse import prepare_warehouse
 
 HEADER = "company: Example Ltd\nreporting_currency: USD\ntime_zone: America/New_York\n"
 
@@ -31,6 +32,7 @@ class Company:
         path = self.folder / "company.yml"
         path.write_text(HEADER + "sources:\n" + sources, encoding="utf-8")
         self.settings = load_settings(path, env=env or {}, home=self.home)
+        prepare_warehouse(self.settings.warehouse_path)
         return self.settings
 
     def write(self, name: str, content: str | bytes) -> Path:

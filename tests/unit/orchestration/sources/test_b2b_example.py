@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestration.migrations import bring_forward
 from orchestration.settings import load_settings
 from orchestration.sources.landing import land
 
@@ -24,6 +25,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckD
         pytest.skip("the public invoice files are not at ../shared/data/b2b_invoices")
     settings = load_settings(ROOT / "examples/b2b_invoices.yml", env={}, home=tmp_path_factory.mktemp("b2b"))
     with closing(duckdb.connect()) as connection:
+        bring_forward(connection)
         land(connection, settings, as_of=date(2020, 5, 22))
         yield connection
 

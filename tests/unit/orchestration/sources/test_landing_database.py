@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from landing_company import Company
 
+from orchestration.migrations import bring_forward
 from orchestration.sources.connectors.kinds import probe
 from orchestration.sources.errors import SourceError, TransientSourceError
 from orchestration.sources.landing import transaction as landing
@@ -463,5 +464,6 @@ def test_warehouse_may_be_given_as_an_open_connection(erp: Company, tmp_path: Pa
 
     assert erp.settings is not None
     with closing(duckdb.connect()) as connection:
+        bring_forward(connection)
         landing.land(connection, erp.settings, as_of=NIGHT)
         assert connection.execute("select count(*) from staging.landed_invoices").fetchall() == [(3,)]

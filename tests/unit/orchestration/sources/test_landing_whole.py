@@ -13,8 +13,10 @@ import duckdb
 import pytest
 from landing_company import Company
 
+from orchestration.migrations import bring_forward
 from orchestration.sources.errors import SourceError
 from orchestration.sources.landing import transaction as landing
+from orchestration.warehouse import prepare_warehouse
 from quality.quarantine import QuarantineThresholds
 from quality.runner import run_gate
 
@@ -106,7 +108,7 @@ def contents(company: Company) -> dict[str, list[tuple[Any, ...]]]:
         tables = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables "
             "where table_schema in ('raw', 'staging', 'ops', 'quarantine') and table_type = 'BASE TABLE' "
-            "and table_name not in ('landed_build', 'publication', 'night') order by 1"
+            "and table_name not in ('landed_build', 'publication', 'night', 'schema_version') order by 1"
         ).fetchall()
         return {name: connection.execute(f"from {name} order by all").fetchall() for (name,) in tables}
 
@@ -214,10 +216,9 @@ def test_no_table_keeps_a_night_that_was_taken_back(company: Company) -> None:
     assert company.settings is not None
     with duckdb.connect(str(company.settings.warehouse_path)) as connection:
         connection.execute(
-            "create schema ml; create schema core;"
-            "create table ml.customer_score as select date '2062-10-31' as as_of_date;"
-            "create table core.match_parameter as select date '2062-10-31' as as_of_date;"
-            "create table core.customer_code as select 'C000001' as customer_code, date '2062-10-31' as issued_on;"
+            "insert into ml.customer_score (as_of_date) values ('2062-10-31');"
+            "insert into core.match_parameter (as_of_date) values ('2062-10-31');"
+            "insert into core.customer_code (customer_code, issued_on) values ('C000001', '2062-10-31');"
         )
     company.night(NEXT)
     with duckdb.connect(str(company.settings.warehouse_path)) as connection:
@@ -299,8 +300,9 @@ def test_night_that_an_older_version_published_is_not_taken_back(company: Compan
     company.night(NIGHT)
     assert company.settings is not None
     with duckdb.connect(str(company.settings.warehouse_path)) as connection:
-        connection.execute("drop table ops.publication; drop table ops.night; create schema core")
-        connection.execute("create table core.ledger_history as select date '2026-10-30' as booked_on")
+        connection.execute("drop table ops.publication; drop table ops.night; drop table ops.schema_version")
+        connection.execute("insert into core.ledger_history (booked_on) values ('2026-10-30')")
+    prepare_warehouse(company.settings.warehouse_path)
     assert {result.status for result in company.night(date(2026, 10, 29))} == {"replayed"}
     assert company.ask("select as_of_date from ops.publication") == [(NIGHT,)]
 
@@ -321,6 +323,7 @@ def test_night_that_brings_no_row_says_since_when(company: Company) -> None:
 def test_landing_within_a_connection_leaves_no_transaction_open(company: Company) -> None:
     assert company.settings is not None
     with duckdb.connect() as connection:
+        bring_forward(connection)
         company.write("rates/2.csv", "rate_date\n")
         with pytest.raises(SourceError):
             landing.land(connection, company.settings, as_of=NIGHT)
