@@ -1,7 +1,7 @@
 """The features a model may use: unit, expected direction, reason code and wording of each, in column order.
 
-`features.customer_cutoff` is computed in the engine; this registry says what its columns mean to a model and
-to a reader. Nothing here computes a feature.
+`features.customer_cutoff` is computed in the engine, and the catalogue of metrics (mart.metric_definition) defines its
+columns; this registry says how a model uses them and how a reason speaks of them. A test holds the two together.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ class Feature:
     name: str
     unit: str
     direction: int
-    description: str
     reason_code: str
     label: str
     verb: str
@@ -44,10 +43,9 @@ def _feature(
     label: str,
     missing: str,
     improvement: str,
-    description: str,
     verb: str = "is",
 ) -> Feature:
-    return Feature(name, unit, direction, description, reason_code, label, verb, missing, improvement)
+    return Feature(name, unit, direction, reason_code, label, verb, missing, improvement)
 
 
 _NOTHING_OPEN = "Nothing is open"
@@ -56,195 +54,162 @@ FEATURES: tuple[Feature, ...] = (
     _feature(
         "days_beyond_terms_3m", "days", +1, "PAYMENT_DELAY", "Days beyond terms",
         "No payment is known in the last 3 months", "Paying invoices by their due date for three months",
-        "Amount-weighted max(0, paid - due) of cash applied in the last 3 months", "are",
+        "are",
     ),
     _feature(
         "days_beyond_terms_12m_prior", "days", +1, "PAYMENT_DELAY",
         "Days beyond terms over the earlier 12 months",
         "No payment is known in the 12 months before the last 3", "Paying invoices by their due date",
-        "Days beyond terms over the 12 months before the last 3", "are",
+        "are",
     ),
     _feature(
         "days_beyond_terms_change", "days", +1, "PAYMENT_TREND",
         "The change of days beyond terms against the 12 months before",
         "The trend of days beyond terms is not known", "Returning to the payment days of the year before",
-        "Days beyond terms of 3 months minus those of the 12 months before",
     ),
     _feature(
         "days_beyond_terms_spread_12m", "days", +1, "PAYMENT_SPREAD", "The spread of days beyond terms",
         "The spread of days beyond terms is not known", "Paying at steady intervals",
-        "Amount-weighted standard deviation of days beyond terms, months 4-15",
     ),
     _feature(
         "late_share_6m", "share", +1, "LATE_SHARE", "The share of the amount paid late in 6 months",
         "No payment is known in the last 6 months", "Paying a larger part of the invoices by their due date",
-        "Share of the amount paid in 6 months that was paid after its due date",
     ),
     _feature(
         "max_days_past_due_6m", "days", +1, "WORST_DELAY", "The worst delay in 6 months (days past due)",
         "No invoice was paid or open in the last 6 months", "Leaving no single invoice unpaid for long",
-        "Most days past due reached by an invoice paid in 6 months or still open",
     ),
     _feature(
         "days_since_last_payment", "days", +1, "PAYMENT_PAUSE", "The time since the last payment (days)",
         "No payment was ever received", "A payment",
-        "Days since the last cash application",
     ),
     _feature(
         "overdue_share", "share", +1, "OVERDUE", "The overdue share of the open amount",
         _NOTHING_OPEN, "Settling overdue invoices",
-        "Overdue amount over open amount",
     ),
     _feature(
         "overdue_91_plus_share", "share", +1, "OVERDUE",
         "The share of the open amount 91 or more days past due",
         _NOTHING_OPEN, "Settling the oldest invoices",
-        "Open amount 91 or more days past due over open amount",
     ),
     _feature(
         "oldest_days_past_due", "days", +1, "OVERDUE", "The oldest open invoice (days past due)",
         _NOTHING_OPEN, "Settling the oldest invoices",
-        "Days past due of the oldest open invoice, 0 if none is overdue",
     ),
     _feature(
         "open_to_sales_ratio", "ratio", +1, "OPEN_TO_SALES", "The open amount against three months' sales",
         "Nothing was sold in the last 3 months", "Paying down the open amount",
-        "Open amount over the sales of the last 3 months",
     ),
     _feature(
         "receivables_utilisation_share", "share", +1, "UTILISATION", "The utilisation of the credit limit",
         "No credit limit is known", "Paying down the open amount or agreeing a limit that fits the trade",
-        "Open receivables less unapplied cash over the credit limit",
     ),
     _feature(
         "utilisation_change_60d", "share", +1, "UTILISATION", "The change of utilisation in 60 days",
         "The change of utilisation is not known", "Paying down the open amount",
-        "Utilisation now minus 60 days before",
     ),
     _feature(
         "order_surge_ratio", "ratio", +1, "ORDER_SURGE", "Orders of the last month against the usual month",
         "Orders are not known", "Ordering at the usual pace until payments have caught up",
-        "Orders of the last month over the median month of the 6 before", "are",
+        "are",
     ),
     _feature(
         "sales_trend_6m", "share", 0, "SALES_TREND", "The change of sales against the three months before",
         "The trend of sales is not known", "",
-        "Sales of months 1-3 over months 4-6, minus 1",
     ),
     _feature(
         "disputes_open_share", "share", +1, "DISPUTES", "The disputed share of the open amount",
         "Disputes are not known", "Settling open disputes",
-        "Amount in open disputes over open amount",
     ),
     _feature(
         "disputes_count_6m", "count", +1, "DISPUTES", "The number of disputes opened in 6 months",
         "Disputes are not known", "Settling open disputes and their causes",
-        "Disputes opened in 6 months",
     ),
     _feature(
         "broken_promises_90d", "count", +1, "BROKEN_PROMISES",
         "The number of broken promises to pay in 90 days",
         "Promises to pay are not known", "Keeping the next promises to pay",
-        "Promises to pay that fell due in 90 days and were not kept",
     ),
     _feature(
         "dunning_level_max_6m", "level", +1, "DUNNING", "The highest dunning level in 6 months",
         "Dunning is not known", "Paying before the next reminder",
-        "Highest dunning level reached in 6 months, 0 for none",
     ),
     _feature(
         "discount_taken_share_6m", "share", -1, "DISCOUNT", "The share of early-payment discount still taken",
         "No early-payment discount was taken in 18 months", "Taking the early-payment discount again",
-        "Share of the amount settled in 6 months on invoices with an early-payment discount",
     ),
     _feature(
         "concentration_share", "share", 0, "CONCENTRATION", "The share of all receivables",
         _NOTHING_OPEN, "",
-        "Open amount over the open amount of all customers",
     ),
     _feature(
         "tenure_months", "months", -1, "TENURE", "The length of the relationship (months)",
         "The start of the relationship is not known", "",
-        "Months since customer_since or the first document, the earlier",
     ),
     _feature(
         "paid_invoice_count_12m", "count", -1, "PAYMENT_RECORD",
         "The number of invoices settled in 12 months",
         "Settled invoices are not known", "A longer record of settled invoices",
-        "Invoices settled in 12 months",
     ),
     _feature(
         "unapplied_cash_share", "share", 0, "UNAPPLIED_CASH", "Unapplied cash against the open amount",
         _NOTHING_OPEN, "",
-        "Unapplied cash over open amount",
     ),
     _feature(
         "credit_memo_share_12m", "share", 0, "CREDIT_MEMOS", "Credit memos against 12 months' sales",
         "Nothing was sold in the last 12 months", "",
-        "Credit memos over the sales of 12 months", "are",
+        "are",
     ),
     _feature(
         "reversals_count_6m", "count", +1, "REVERSALS", "The number of returned payments in 6 months",
         "Returned payments are not known", "Payments that are not returned",
-        "Receipts reversed in 6 months",
     ),
     _feature(
         "write_off_share_24m", "share", +1, "WRITE_OFFS", "The share of 24 months' sales written off",
         "Nothing was sold in the last 24 months", "",
-        "Amount written off over the sales of 24 months",
     ),
     _feature(
         "bureau_risk_class", "class", +1, "BUREAU", "The bureau's risk class (1 safest, 5 riskiest)",
         "No bureau risk class is known", "A better class at the bureau",
-        "Latest bureau risk class known, not older than 24 months",
     ),
     _feature(
         "bureau_score", "points", -1, "BUREAU", "The bureau score",
         "No bureau score is known", "A better score at the bureau",
-        "Latest bureau score known",
     ),
     _feature(
         "bureau_class_change_6m", "classes", +1, "BUREAU_CHANGE",
         "The change of bureau risk class in 6 months",
         "No change of bureau risk class is known", "Regaining the bureau class of six months before",
-        "Risk class now minus the class known 6 months before",
     ),
     _feature(
         "legal_notice_count_24m", "count", +1, "LEGAL",
         "The number of court and insolvency notices in 24 months",
         "Public notices are not known", "Having judgments and liens discharged",
-        "Public notices (insolvency, judgment, lien, ceased) published in 24 months",
     ),
     _feature(
         "altman_z2", "index", -1, "FINANCIAL_HEALTH", "Altman Z''",
         "No financial statement is known", "More working capital, retained earnings and operating profit",
-        "Altman Z'' of the latest published statement",
     ),
     _feature(
         "statement_age_months", "months", +1, "STATEMENT_AGE",
         "The age of the latest financial statement (months)",
         "No financial statement is known", "Sending a newer financial statement",
-        "Months since the period end of the latest published statement",
     ),
     _feature(
         "equity_ratio", "ratio", -1, "EQUITY", "The equity ratio",
         "No financial statement is known", "More equity",
-        "Equity over total assets",
     ),
     _feature(
         "current_ratio", "ratio", -1, "LIQUIDITY", "The current ratio",
         "No financial statement is known", "More current assets against current liabilities",
-        "Current assets over current liabilities",
     ),
     _feature(
         "sector_late_share_6m", "share", +1, "SECTOR", "The share of the amount paid late across the sector",
         "Payments of the sector are not known", "",
-        "late_share_6m of the other customers of the sector",
     ),
     _feature(
         "group_late_share_6m", "share", +1, "GROUP", "The share of the amount paid late by group companies",
         "No other company of the group is known", "Payments by due date across the group",
-        "late_share_6m of the other companies of the group",
     ),
 )  # fmt: skip
 

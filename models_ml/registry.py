@@ -316,7 +316,7 @@ def model_card(model: Model) -> str:
     ]
     words = {1: "rises", -1: "falls", 0: "free"}
     lines += [
-        f"| {n} | {BY_NAME[n].unit} | {words[BY_NAME[n].direction]} | {BY_NAME[n].description} |"
+        f"| {n} | {BY_NAME[n].unit} | {words[BY_NAME[n].direction]} | {BY_NAME[n].label} |"
         for n in model.features
     ]
     lines += [

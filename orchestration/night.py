@@ -323,6 +323,7 @@ def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
         "horizon_months": settings.model.horizon_months,
         "target_days_past_due": settings.model.target_days_past_due,
         "target_amount_share": settings.model.target_amount_share,
+        **settings.parameters.dbt_variables(),
     }
 
 

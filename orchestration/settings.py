@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_va
 from orchestration.config_file import MOST_PROBLEMS, VARIABLE, Path_, Places, read_config, substitute
 from orchestration.config_file import Problem as Problem
 from orchestration.configured_secrets import read_address, register_configured
+from orchestration.parameters import CompanyParameters
 from orchestration.sources.config import Section, Source, source_problems
 from orchestration.sources.contract import CONTRACT
 from orchestration.sources.errors import closest
@@ -146,6 +147,7 @@ class Settings(Section):
     schedule: str = "30 2 * * *"
     sources: dict[str, Source] = Field(min_length=1)
     model: ModelSettings = ModelSettings()
+    parameters: CompanyParameters = CompanyParameters()
     quality: QualitySettings = QualitySettings()
     landing: LandingSettings = LandingSettings()
     demo: DemoSettings | None = None

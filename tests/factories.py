@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,10 @@ import duckdb
 
 from models_ml.policy import TABLES as POLICY_TABLES
 from models_ml.policy import Policy, read_policy
+from orchestration.dbt_runner import metric_tables
 from orchestration.migrations import bring_forward
+from orchestration.night import dbt_variables
+from orchestration.settings import Settings, load_settings
 from orchestration.sources.contract import CONTRACT, EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
 
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
@@ -249,7 +253,7 @@ def run_dbt(
     from dbt.cli.main import dbtRunner
 
     path = Path(path).resolve()
-    arguments = [command, *_common_arguments(), "--vars", _vars_argument(as_of, vars)]
+    arguments = [command, *_common_arguments()]
     for flag, chosen in (("--select", select), ("--exclude", exclude)):
         if chosen is not None:
             arguments += [flag, *([chosen] if isinstance(chosen, str) else chosen)]
@@ -260,7 +264,8 @@ def run_dbt(
         try:
             # Running marks the manifest's nodes, so each run gets a copy of the parsed one.
             manifest = _parsed_manifest(path.stem).deepcopy()
-            result = dbtRunner(manifest=manifest).invoke(arguments)
+            told = {**company_variables(as_of), "metric_tables": metric_tables(manifest), **(vars or {})}
+            result = dbtRunner(manifest=manifest).invoke([*arguments, "--vars", json.dumps(told)])
         finally:
             # dbt keeps its DuckDB connection for the life of the process, which would lock the file.
             DuckDBConnectionManager.close_all_connections()
@@ -300,10 +305,14 @@ def _common_arguments() -> list[str]:
     ]
 
 
-def _vars_argument(as_of: str | date, extra: Mapping[str, Any] | None) -> str:
-    import json
+def company_variables(as_of: str | date) -> dict[str, Any]:
+    """What a night of a company that sets no parameter of its own tells dbt."""
+    return dbt_variables(_plain_settings(), date.fromisoformat(str(as_of)))
 
-    return json.dumps({"as_of_date": str(as_of), **(extra or {})})
+
+@functools.cache
+def _plain_settings() -> Settings:
+    return load_settings(None, env={}, home=Path(_target_dir()))
 
 
 @contextmanager

@@ -54,7 +54,7 @@
 
 {# Working seconds from Monday 2000-01-03 to a timestamp. #}
 {% macro _business_seconds(moment) -%}
-    {%- set day_seconds = (var('business_hours_to') - var('business_hours_from')) * 3600 -%}
+    {%- set day_seconds = (parameter('business_hours_to') - parameter('business_hours_from')) * 3600 -%}
     {%- set days = dbt.datediff("cast('2000-01-03' as date)", moment, 'day') -%}
     {%- set seconds_today = dbt.datediff(dbt.date_trunc('day', moment), moment, 'second') -%}
     (
@@ -62,7 +62,7 @@
         + least(mod({{ days }}, 7), 5) * {{ day_seconds }}
         + case
             when mod({{ days }}, 7) < 5
-                then least(greatest({{ seconds_today }} - {{ var('business_hours_from') * 3600 }}, 0), {{ day_seconds }})
+                then least(greatest({{ seconds_today }} - {{ parameter('business_hours_from') * 3600 }}, 0), {{ day_seconds }})
             else 0
         end
     )

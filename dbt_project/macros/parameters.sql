@@ -1,3 +1,17 @@
+{#
+  A parameter of the company. dbt_project.yml gives none a value: the configuration does (orchestration/settings.py), and
+  orchestration/night.py hands all of them to dbt. Parsing needs no value, where 0 stands in; running without one is an error.
+#}
+{% macro parameter(name) -%}
+    {%- if execute and var(name, none) is none -%}
+        {{ exceptions.raise_compiler_error(
+            "variable " ~ name ~ " was not passed, and it has no value of its own here: run `trade-credit run`, or pass"
+            ~ " `--vars` with all that orchestration.night.dbt_variables gives."
+        ) }}
+    {%- endif -%}
+    {{ return(var(name, 0)) }}
+{%- endmacro %}
+
 {# The day the run answers for, as a SQL date. Parsing needs no value; running without one is an error. #}
 {% macro as_of_date() -%}
     {%- set value = var('as_of_date', none) -%}
@@ -17,5 +31,5 @@
 
 {# ISO 4217 code of the currency every *_reporting amount is stated in, as a SQL string. #}
 {% macro reporting_currency() -%}
-    '{{ var("reporting_currency") }}'
+    '{{ parameter("reporting_currency") }}'
 {%- endmacro %}

@@ -17,3 +17,20 @@
         where named.{{ key_column }} = '{{ key }}'
     )
 {%- endmacro %}
+
+{# Table expression with one column `holiday_date`: the company's days without business hours; empty for calendar none. #}
+{% macro business_holidays() -%}
+    {%- set own = parameter('business_holidays') -%}
+    (
+        {%- for day in own or [] %}
+        select cast('{{ day }}' as date) as holiday_date
+        {%- if not loop.last %}
+        union all
+        {%- endif %}
+        {%- else %}
+        select named.holiday_date
+        from {{ active_policy('business_holiday') }} as named
+        where named.calendar = '{{ parameter("business_calendar") }}'
+        {%- endfor %}
+    )
+{%- endmacro %}

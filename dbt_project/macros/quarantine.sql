@@ -1,13 +1,5 @@
 {# The quarantine of every contract table, as one relation. #}
 
-{% macro contract_tables() -%}
-    {{ return([
-        'customers', 'invoices', 'payments', 'payment_applications', 'orders', 'credit_limits', 'credit_requests',
-        'disputes', 'collection_actions', 'financial_statements', 'bureau_reports', 'legal_events', 'fx_rates',
-        'gl_balances', 'credit_costs', 'products', 'invoice_lines', 'surveys'
-    ]) }}
-{%- endmacro %}
-
 {# Table expression: every row in quarantine, with its table. #}
 {% macro quarantined_rows() -%}
     (

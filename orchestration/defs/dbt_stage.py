@@ -13,24 +13,6 @@ from orchestration.night import NightError
 from orchestration.owners import owner_team
 from orchestration.warehouse import open_warehouse
 
-_GROUP_OF_FOLDER = {
-    "policy": "transform",
-    "staging": "gate",
-    "core": "transform",
-    "features": "learn",
-    "serve": "score",
-}
-_GROUP_OF_MODEL = {
-    "warning_signal": "warn",
-    "warning": "warn",
-    "worklist": "warn",
-    "kpi_monthly": "publish",
-    "kpi_target": "publish",
-    "provision_matrix": "publish",
-    "reconciliation": "publish",
-    "reconciliation_source": "publish",
-}
-
 
 class StageTranslator(DagsterDbtTranslator):
     """Answers Dagster's questions about a dbt node; keys equal table addresses."""
@@ -41,22 +23,26 @@ class StageTranslator(DagsterDbtTranslator):
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
 
-    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        name = dbt_resource_props["name"]
-        if name in _GROUP_OF_MODEL:
-            return _GROUP_OF_MODEL[name]
-        return next(
-            (
-                group
-                for folder, group in _GROUP_OF_FOLDER.items()
-                if folder in dbt_resource_props.get("fqn", [])
-            ),
-            "transform",
-        )
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        if dbt_resource_props["resource_type"] == "source":  # made by other steps, which say where
+            return None
+        return str(_meta(dbt_resource_props, "dagster.group", "a stage of the night, for example transform"))
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
-        meta = dbt_resource_props.get("config", {}).get("meta", {})
-        return [owner_team(meta.get("owner", "Data Engineering"))]
+        if dbt_resource_props["resource_type"] == "source":
+            return []
+        return [owner_team(str(_meta(dbt_resource_props, "owner", "a department, for example finance")))]
+
+
+def _meta(node: Mapping[str, Any], name: str, valid: str) -> Any:
+    """What a dbt node says of itself in `config.meta`; raises NightError where it does not."""
+    found: Any = node.get("config", {}).get("meta", {})
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if not found:
+        file = Path("dbt_project", str(node["original_file_path"])).with_suffix(".yml")
+        raise NightError(f"{node['name']} has no `meta: {name}`: name {valid}, in {file}.")
+    return found
 
 
 def dbt_stage(name: str, *, select: str, manifest: Path) -> dg.AssetsDefinition:

@@ -1,10 +1,12 @@
-"""Writes docs/data_contract.md from the contract itself: `python -m orchestration.sources.contract_doc`."""
+"""Writes all that is made from the contract, docs/data_contract.md and files of dbt: `python -m orchestration.sources.contract_doc`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestration.sources.contract import TABLES, Table
+from orchestration.sources.contract_dbt import MACROS_FILE, SOURCES_FILE, macros_file, sources_file
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "data_contract.md"
 
@@ -50,5 +52,14 @@ def _table_section(table: Table) -> str:
     return "\n".join([*lines, ""])
 
 
+# Every file made from the contract, with what it must say.
+MADE: Mapping[Path, Callable[[], str]] = {
+    PAGE: contract_page,
+    SOURCES_FILE: sources_file,
+    MACROS_FILE: macros_file,
+}
+
+
 if __name__ == "__main__":
-    PAGE.write_text(contract_page(), encoding="utf-8")
+    for path, text in MADE.items():
+        path.write_text(text(), encoding="utf-8")

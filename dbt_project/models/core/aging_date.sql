@@ -1,4 +1,4 @@
--- The days for which balances are kept ready: each of the last {{ var('daily_aging_days') }} days and every month-end
+-- The days for which balances are kept ready: each of the last {{ parameter('daily_aging_days') }} days and every month-end
 -- since the first document.
 with calendar as (
     select day
@@ -10,4 +10,4 @@ select
     day = {{ month_end('day') }} as is_month_end
 from calendar
 where day = {{ month_end('day') }}
-    or day > {{ add_days(as_of_date(), -var('daily_aging_days')) }}
+    or day > {{ add_days(as_of_date(), -parameter('daily_aging_days')) }}

@@ -1,8 +1,5 @@
 -- Accepted rows that are not used yet because a row they depend on is missing or itself in quarantine.
-{% set customer_tables = [
-    'orders', 'credit_limits', 'credit_requests', 'disputes', 'collection_actions', 'surveys', 'invoices', 'payments'
-] %}
-{% for table in customer_tables %}
+{% for table in tables_of_customers() %}
 select
     '{{ table }}' as source_table,
     accepted.source_system,

@@ -187,68 +187,8 @@ measured as (
 
 )
 
-{%- set features = [
-    ('days_beyond_terms_3m', 'days_beyond_terms_3m'),
-    ('days_beyond_terms_12m_prior', 'days_beyond_terms_12m_prior'),
-    ('days_beyond_terms_change', 'days_beyond_terms_3m - days_beyond_terms_12m_prior'),
-    ('days_beyond_terms_spread_12m', 'case when paid_12m_prior_amount > 0 then unguarded_spread end'),
-    ('late_share_6m', 'cast(coalesce(paid_late_6m_amount, 0) as double) / nullif(paid_6m_amount, 0)'),
-    ('max_days_past_due_6m',
-        'case when paid_6m_amount > 0 or open_amount > 0'
-        ~ ' then greatest(coalesce(max_days_beyond_terms_6m, 0), oldest_days_past_due) end'),
-    ('days_since_last_payment', 'days_since_last_payment'),
-    ('overdue_share', 'cast(overdue_amount as double) / nullif(open_amount, 0)'),
-    ('overdue_91_plus_share', 'cast(overdue_91_plus_amount as double) / nullif(open_amount, 0)'),
-    ('oldest_days_past_due', 'oldest_days_past_due'),
-    ('open_to_sales_ratio', 'cast(open_amount as double) / nullif(sales_3m_amount, 0)'),
-    ('receivables_utilisation_share', 'cast(exposure_amount as double) / nullif(limit_amount, 0)'),
-    ('utilisation_change_60d',
-        'cast(exposure_amount as double) / nullif(limit_amount, 0)'
-        ~ ' - cast(greatest(0, net_60_days_before_amount) as double) / nullif(limit_60_days_before_amount, 0)'),
-    ('order_surge_ratio',
-        'case when has_orders then cast(order_month_1_amount as double) / nullif(order_month_median_amount, 0) end'),
-    ('sales_trend_6m', 'cast(coalesce(sales_3m_amount, 0) as double) / nullif(sales_4_to_6m_amount, 0) - 1'),
-    ('disputes_open_share',
-        'case when has_disputes and open_amount > 0'
-        ~ ' then least(1, cast(coalesce(disputed_amount, 0) as double) / open_amount) end'),
-    ('disputes_count_6m', 'case when has_disputes then coalesce(dispute_6m_count, 0) end'),
-    ('broken_promises_90d', 'case when has_actions then coalesce(broken_promise_90d_count, 0) end'),
-    ('dunning_level_max_6m', 'case when has_actions then coalesce(dunning_level_6m, 0) end'),
-    ('discount_taken_share_6m',
-        'case when paid_discounted_18m_amount > 0'
-        ~ ' then cast(coalesce(paid_discounted_6m_amount, 0) as double) / nullif(paid_6m_amount, 0) end'),
-    ('concentration_share', 'cast(open_amount as double) / nullif(portfolio_open_amount, 0)'),
-    ('tenure_months', 'tenure_months'),
-    ('paid_invoice_count_12m', 'case when has_settlements then coalesce(settled_12m_count, 0) end'),
-    ('unapplied_cash_share',
-        'case when has_payments then cast(unapplied_cash_amount as double) / nullif(open_amount, 0) end'),
-    ('credit_memo_share_12m', 'cast(coalesce(credit_memo_12m_amount, 0) as double) / nullif(sales_12m_amount, 0)'),
-    ('reversals_count_6m', 'case when has_payments then coalesce(reversal_6m_count, 0) end'),
-    ('write_off_share_24m',
-        'case when has_applications then cast(coalesce(write_off_24m_amount, 0) as double) / nullif(sales_24m_amount, 0) end'),
-    ('bureau_risk_class', 'risk_class'),
-    ('bureau_score', 'bureau_score'),
-    ('bureau_class_change_6m', 'risk_class_change_6m'),
-    ('legal_notice_count_24m', 'notice_24m_count'),
-    ('altman_z2', 'altman_z2'),
-    ('statement_age_months', 'statement_age_months'),
-    ('equity_ratio', 'equity_ratio'),
-    ('current_ratio', 'current_ratio'),
-    ('sector_late_share_6m',
-        'case when sector_code is not null'
-        ~ ' then cast(coalesce(sector_paid_late_6m_amount, 0) - coalesce(paid_late_6m_amount, 0) as double)'
-        ~ ' / nullif(sector_paid_6m_amount - coalesce(paid_6m_amount, 0), 0) end'),
-    ('group_late_share_6m',
-        'case when group_code is not null'
-        ~ ' then cast(coalesce(group_paid_late_6m_amount, 0) - coalesce(paid_late_6m_amount, 0) as double)'
-        ~ ' / nullif(group_paid_6m_amount - coalesce(paid_6m_amount, 0), 0) end'),
-] %}
-{#- What does not rest on the customer's own ledger. Of a prospect nothing else is known, not even that nothing was late. -#}
-{%- set known_without_ledger = [
-    'order_surge_ratio', 'bureau_risk_class', 'bureau_score', 'bureau_class_change_6m', 'legal_notice_count_24m', 'altman_z2',
-    'statement_age_months', 'equity_ratio', 'current_ratio', 'sector_late_share_6m', 'group_late_share_6m'
-] %}
-
+{#- Each metric is written once, at its column in customer_cutoff.yml. Of a prospect nothing is known that rests on its own ledger,
+    not even that nothing was late. -#}
 select
     customer_code,
     cutoff_date,
@@ -256,7 +196,7 @@ select
     coalesce(
         (
             overdue_target_amount > 0
-            and overdue_target_amount >= cast({{ var('target_amount_share') }} as decimal(9, 6)) * open_amount
+            and overdue_target_amount >= cast({{ parameter('target_amount_share') }} as decimal(9, 6)) * open_amount
         )
         or coalesce(write_off_12m_amount, 0) > 0
         or coalesce(insolvency_12m_count, 0) > 0,
@@ -277,8 +217,8 @@ select
     equity_amount as equity_amount_reporting,
     revenue_amount as revenue_amount_reporting,
     cast(notice_90d_count as integer) as legal_notice_count_90d,
-    {%- for name, expression in features %}
-    cast({{ expression if name in known_without_ledger else 'case when has_ledger then ' ~ expression ~ ' end' }} as double)
-        as {{ name }}{{ ',' if not loop.last }}
+    {%- for metric in metrics(table='customer_cutoff') if metric.expression %}
+    cast({{ metric.expression if metric.known_without_ledger else 'case when has_ledger then ' ~ metric.expression ~ ' end' }} as double)
+        as {{ metric.column }}{{ ',' if not loop.last }}
     {%- endfor %}
 from measured

@@ -1,4 +1,4 @@
-{%- set horizon = var('horizon_months') -%}
+{%- set horizon = parameter('horizon_months') -%}
 -- What happened after each cut-off, by the day it happened, as far as it is known on the as-of date.
 with ending as (
 
@@ -21,13 +21,13 @@ horizons as (
 
 ),
 
--- The outcome of a document is settled {{ var('target_days_past_due') }} days after its due date, at the close of that
+-- The outcome of a document is settled {{ parameter('target_days_past_due') }} days after its due date, at the close of that
 -- day. A cut-off whose label is known is a month-end, so outcomes are summed by month.
 outcomes as (
 
     select
         document.customer_code,
-        {{ add_days('document.due_date', var('target_days_past_due')) }} as outcome_date,
+        {{ add_days('document.due_date', parameter('target_days_past_due')) }} as outcome_date,
         entry.amount_reporting as due_amount,
         cast(round(
             entry.amount_reporting
@@ -38,10 +38,10 @@ outcomes as (
         on entry.document_id = document.document_id and entry.is_standing and entry.entry_kind in ('invoice', 'debit_memo')
     left join {{ ref('invoice_balance') }} as balance
         on balance.document_id = document.document_id
-        and balance.valid_from <= {{ add_days('document.due_date', var('target_days_past_due')) }}
-        and balance.valid_to > {{ add_days('document.due_date', var('target_days_past_due')) }}
+        and balance.valid_from <= {{ add_days('document.due_date', parameter('target_days_past_due')) }}
+        and balance.valid_to > {{ add_days('document.due_date', parameter('target_days_past_due')) }}
     where document.document_kind in ('invoice', 'debit_memo')
-        and {{ add_days('document.due_date', var('target_days_past_due')) }} <= {{ as_of_date() }}
+        and {{ add_days('document.due_date', parameter('target_days_past_due')) }} <= {{ as_of_date() }}
 
 ),
 
@@ -140,7 +140,7 @@ judged as (
         windows.first_unpaid_date,
         coalesce(
             windows.unpaid_amount > 0
-            and windows.unpaid_amount >= cast({{ var('target_amount_share') }} as decimal(9, 6)) * windows.due_amount,
+            and windows.unpaid_amount >= cast({{ parameter('target_amount_share') }} as decimal(9, 6)) * windows.due_amount,
             false
         ) as is_past_due
     from {{ ref('customer_spine') }} as spine

@@ -9,7 +9,7 @@ with open_by_currency as (
         sum(case when balance.due_date < cutoff.cutoff_date then balance.balance else 0 end) as overdue_amount,
         sum(case when {{ add_days('balance.due_date', 91) }} <= cutoff.cutoff_date then balance.balance else 0 end)
             as overdue_91_plus_amount,
-        sum(case when {{ add_days('balance.due_date', var('target_days_past_due')) }} <= cutoff.cutoff_date
+        sum(case when {{ add_days('balance.due_date', parameter('target_days_past_due')) }} <= cutoff.cutoff_date
             then balance.balance else 0 end) as overdue_target_amount,
         min(balance.due_date) as oldest_due_date
     from {{ ref('invoice_balance_known') }} as balance

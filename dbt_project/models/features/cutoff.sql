@@ -22,7 +22,7 @@ trained as (
 
     select cutoff_date
     from month_ends
-    where cutoff_date >= {{ add_months('first_day', [6, var('horizon_months') | int] | min) }}
+    where cutoff_date >= {{ add_months('first_day', [6, parameter('horizon_months') | int] | min) }}
 
 ),
 

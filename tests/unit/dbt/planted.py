@@ -8,14 +8,10 @@ from typing import Any
 
 import duckdb
 
+from models_ml.features import NAMES
 from tests.factories import insert_rows, make_warehouse, run_dbt
 
-FEATURE_COLUMNS = (
-    "days_beyond_terms_change", "days_beyond_terms_spread_12m", "overdue_share", "oldest_days_past_due",
-    "utilisation_change_60d", "broken_promises_90d", "bureau_class_change_6m", "altman_z2",
-    "concentration_share", "order_surge_ratio", "receivables_utilisation_share",
-)  # fmt: skip
-_FEATURES = ", ".join(f"{name} DOUBLE" for name in FEATURE_COLUMNS)
+_FEATURES = ", ".join(f"{name} DOUBLE" for name in NAMES)
 
 TABLES = {
     "mart.dim_customer": (

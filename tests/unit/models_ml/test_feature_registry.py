@@ -1,19 +1,28 @@
 """The feature registry names its columns once, and a frame that differs is refused with every difference."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 from population import population
 
-from models_ml.features import FEATURES, LABEL_COLUMNS, NAMES, FrameMismatch, check_frame, matrix
+from models_ml.features import (
+    FEATURES,
+    KNOWN_WITHOUT_LEDGER,
+    LABEL_COLUMNS,
+    NAMES,
+    FrameMismatch,
+    check_frame,
+    matrix,
+)
 
 
 def test_names_are_unique_and_directions_valid():
     assert len(set(NAMES)) == len(NAMES) == 37
     assert {f.direction for f in FEATURES} == {-1, 0, 1}
-    assert all(f.label and f.missing and f.reason_code and f.description for f in FEATURES)
+    assert all(f.label and f.missing and f.reason_code for f in FEATURES)
 
 
 def test_missing_and_unknown_columns_are_reported_together():
@@ -44,18 +53,29 @@ def test_text_in_a_numeric_feature_is_an_error_not_a_missing_value():
         matrix(frame, ["altman_z2"])
 
 
+def _columns(table: str) -> dict[str, dict[str, Any]]:
+    """The columns of a table of features by name, as its .yml describes them."""
+    path = Path(__file__).parents[3] / "dbt_project" / "models" / "features" / f"{table}.yml"
+    (model,) = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    return {column["name"]: column for column in model["columns"]}
+
+
 def test_the_registry_and_the_tables_of_the_engine_name_the_same_columns():
-    folder = Path(__file__).parents[3] / "dbt_project" / "models" / "features"
-    columns = {
-        table: [
-            column["name"]
-            for model in yaml.safe_load((folder / f"{table}.yml").read_text())["models"]
-            if model["name"] == table
-            for column in model["columns"]
-        ]
-        for table in ("customer_cutoff", "customer_label", "customer_cutoff_prior")
+    cutoff, label = _columns("customer_cutoff"), _columns("customer_label")
+    check_frame(pd.DataFrame(columns=list(cutoff)))
+    check_frame(pd.DataFrame(columns=list({**cutoff, **label})), labelled=True)
+
+
+def test_the_registry_says_of_every_feature_what_the_catalogue_of_metrics_says():
+    directions = {"lower_is_better": +1, "higher_is_better": -1, "neither": 0}
+    catalogue = {
+        name: column["config"]["meta"]["metric"]
+        for name, column in _columns("customer_cutoff").items()
+        if column.get("config", {}).get("meta", {}).get("metric", {}).get("is_feature")
     }
-    check_frame(pd.DataFrame(columns=columns["customer_cutoff"]))
-    both = list(dict.fromkeys(columns["customer_cutoff"] + columns["customer_label"]))
-    check_frame(pd.DataFrame(columns=both), labelled=True)
-    assert set(NAMES) | {"prior_cutoff_date"} <= set(columns["customer_cutoff_prior"])
+    assert {
+        name: (metric["unit"], directions[metric["direction"]]) for name, metric in catalogue.items()
+    } == {feature.name: (feature.unit, feature.direction) for feature in FEATURES}
+    assert tuple(catalogue) == NAMES, "the order is that of the columns"
+    without = {name for name, metric in catalogue.items() if metric.get("known_without_ledger")}
+    assert without == KNOWN_WITHOUT_LEDGER

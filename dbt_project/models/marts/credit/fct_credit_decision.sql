@@ -14,9 +14,8 @@ holiday as (
     select stated.source_system, stated.request_id,
         sum({{ hours_on_holiday('calendar.holiday_date', 'stated.requested_at', 'stated.decided_by_then') }}) as hours
     from stated
-    inner join {{ active_policy('business_holiday') }} as calendar
+    inner join {{ business_holidays() }} as calendar
         on calendar.holiday_date between cast(stated.requested_at as date) and cast(stated.decided_by_then as date)
-    where calendar.calendar = '{{ var("business_calendar") }}'
     group by stated.source_system, stated.request_id
 )
 

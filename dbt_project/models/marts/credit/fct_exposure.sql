@@ -29,7 +29,7 @@ customer_order as (
         case
             when orders.status = 'open'
                 and coalesce(orders.requested_ship_date, {{ as_of_date() }})
-                <= {{ add_days(as_of_date(), var('exposure_horizon_days')) }}
+                <= {{ add_days(as_of_date(), parameter('exposure_horizon_days')) }}
                 then greatest(orders.amount - greatest(orders.delivered_amount, orders.invoiced_amount), 0)
             else 0
         end as open_order,

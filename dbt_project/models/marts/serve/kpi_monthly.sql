@@ -235,56 +235,28 @@ select
     sales_12m_amount,
     cast(case when has_applications then net_write_off_amount end as decimal(18, 2)) as net_write_off_amount,
     cast(case when has_applications then net_write_off_12m_amount end as decimal(18, 2)) as net_write_off_12m_amount,
-    cast(cast(open_amount as double) * days_per_amount as double) as dso_days,
-    cast(cast(current_amount as double) * days_per_amount as double) as best_possible_dso_days,
-    cast(cast(overdue_amount as double) * days_per_amount as double) as average_days_delinquent,
-    cast(countback_dso_days as double) as countback_dso_days,
     case
         when days_per_amount is null then 'not_available'
         when sales_days < 365 then 'short_history'
         else 'available'
     end as dso_status,
-    cast(
-        100.0 * cast(beginning_open_amount + sales_amount - open_amount as double)
-        / nullif(cast(beginning_open_amount + sales_amount - current_amount as double), 0) as double
-    ) as collection_effectiveness_index,
-    cast(cast(overdue_amount as double) / nullif(cast(open_amount as double), 0) as double) as overdue_share,
-    cast(cast(overdue_91_plus_amount as double) / nullif(cast(open_amount as double), 0) as double)
-        as overdue_91_plus_share,
-    cast(
-        case
-            when has_applications and sales_12m_amount > 0
-                then cast(net_write_off_12m_amount as double) / cast(sales_12m_amount as double)
-        end as double
-    ) as bad_debt_rate,
     cast(credit_cost_12m as decimal(18, 2)) as credit_cost_12m_amount,
-    cast(
-        case when sales_12m_amount > 0 then cast(credit_cost_12m as double) / cast(sales_12m_amount as double) end
-        as double
-    ) as credit_cost_ratio,
     case when credit_cost_12m is null then 'not_available' else 'available' end as credit_cost_status,
     cast(decision_count as bigint) as decision_count,
-    cast(approval_hours_median as double) as approval_hours_median,
-    cast(approval_hours_p90 as double) as approval_hours_p90,
-    cast(approval_within_4_business_hours_share as double) as approval_within_4_business_hours_share,
     case when decision_count is null then 'not_available' else 'available' end as approval_status,
-    cast(
-        cast(covered_customer_count as double) / nullif(customer_with_open_amount_count, 0) as double
-    ) as coverage_customer_share,
-    cast(cast(covered_amount as double) / nullif(cast(open_amount as double), 0) as double)
-        as coverage_receivables_share,
     case when covered_customer_count is null then 'not_available' else 'available' end as coverage_status,
-    cast(cast(exposure_reporting as double) / nullif(cast(credit_limit_reporting as double), 0) as double) as utilisation,
     case
         when exposure_reporting is not null then 'available'
         when has_utilisation and measured_on = {{ as_of_date() }} then 'no_limit'
         else 'not_available'
     end as utilisation_status,
     cast(credit_limit as decimal(18, 2)) as credit_limit_amount,
-    cast(cast(limited_balance as double) / nullif(cast(credit_limit as double), 0) as double) as receivables_utilisation,
     case
         when credit_limit is not null then 'available'
         when has_utilisation then 'no_limit'
         else 'not_available'
     end as receivables_utilisation_status
+    {%- for metric in metrics(table='kpi_monthly') %},
+    cast({{ metric.expression }} as double) as {{ metric.column }}
+    {%- endfor %}
 from figure

@@ -1,9 +1,5 @@
 -- Each KPI of the whole company on the as-of date, beside its target.
-{%- set kpis = [
-    'dso_days', 'average_days_delinquent', 'overdue_share', 'overdue_91_plus_share', 'collection_effectiveness_index',
-    'bad_debt_rate', 'credit_cost_ratio', 'approval_hours_median', 'approval_within_4_business_hours_share',
-    'coverage_customer_share', 'coverage_receivables_share', 'utilisation'
-] %}
+{%- set rows_of = {'kpi_monthly': 'latest', 'provision_matrix': ref('provision_matrix')} %}
 with latest as (
 
     select *
@@ -13,14 +9,11 @@ with latest as (
 ),
 
 actual as (
-    {% for kpi in kpis %}
-    select '{{ kpi }}' as kpi, cast({{ kpi }} as double) as actual_value from latest
-    union all
+    {%- for metric in metrics(grain='company') %}
+    select '{{ metric.metric }}' as kpi, cast({{ metric_value(metric, {'kpi_monthly': 'kpi_monthly', 'provision_matrix': none}) }} as double) as actual_value
+    from {{ rows_of[metric.table] }} as {{ metric.table }}
+    {{- ' union all' if not loop.last }}
     {%- endfor %}
-    select
-        'expected_credit_loss_share',
-        cast(sum(expected_credit_loss_reporting) as double) / nullif(sum(balance_reporting), 0)
-    from {{ ref('provision_matrix') }}
 
 )
 

@@ -8,29 +8,20 @@
 -- What each night saw: a row where a metric met a trigger (amber or red), and one row (clear) on the first night it was
 -- safely back. A night that could not measure the metric leaves no row, so a warning is not resolved by missing data.
 -- Earlier nights cannot be measured again, so the history is kept; a night run again replaces itself and later ones.
-{%- set feature_metrics = [
-    'days_beyond_terms_change', 'overdue_share', 'oldest_days_past_due', 'utilisation_change_60d', 'broken_promises_90d',
-    'bureau_class_change_6m', 'altman_z2', 'concentration_share'
-] %}
+-- Any metric of a customer that the catalogue knows can have a rule.
+{%- set aliases = {'customer_cutoff': 'features', 'fct_exposure': 'exposure', 'customer_score': 'score', 'warning_signal': none} %}
+{%- set customer_metrics = metrics(grain='customer') %}
 
 with facts as (
 
     select
         customer.customer_code,
-        {%- for metric in feature_metrics %}
-        features.{{ metric }},
-        prior.{{ metric }} as prior_{{ metric }},
+        {%- for metric in customer_metrics %}
+        cast({{ metric_value(metric, aliases) }} as double) as {{ metric.metric }},
+        {%- if metric.is_feature %}
+        prior.{{ metric.column }} as prior_{{ metric.metric }},
+        {%- endif %}
         {%- endfor %}
-        -- A spread below a day would make every change look large.
-        case when features.days_beyond_terms_spread_12m >= 1
-            then features.days_beyond_terms_change / features.days_beyond_terms_spread_12m end
-            as days_beyond_terms_own_deviation,
-        case when features.days_beyond_terms_change >= 0 then features.order_surge_ratio
-            when features.days_beyond_terms_change < 0 and features.order_surge_ratio is not null then 0 end as order_surge_while_not_faster,
-        cast(features.legal_notice_count_90d as double) as legal_notice_count_90d,
-        exposure.utilisation as utilisation_share,
-        prior.receivables_utilisation_share as prior_utilisation_share,
-        score.pd_ratio_30d,
         exposure.net_exposure_reporting
     from {{ ref('dim_customer') }} as customer
     left join {{ ref('customer_cutoff') }} as features
@@ -43,24 +34,23 @@ with facts as (
 ),
 
 measured as (
-    {%- set metrics = [
-        ('days_beyond_terms_own_deviation', 'null'), ('order_surge_while_not_faster', 'null'),
-        ('legal_notice_count_90d', 'null'), ('utilisation_share', 'null'), ('pd_ratio_30d', 'null')
-    ] %}
-    {%- for metric in feature_metrics %}
-    {%- do metrics.append((metric, 'prior_' ~ metric)) %}
-    {%- endfor %}
-    {% for metric, prior in metrics %}
+
     select
-        customer_code,
-        '{{ metric }}' as metric,
-        cast({{ metric }} as double) as value,
-        cast({{ prior }} as double) as prior_value,
-        net_exposure_reporting
+        facts.customer_code,
+        facts.net_exposure_reporting,
+        rule.*,
+        case rule.metric
+            {%- for metric in customer_metrics %}
+            when '{{ metric.metric }}' then facts.{{ metric.metric }}
+            {%- endfor %}
+        end as value,
+        case rule.metric
+            {%- for metric in customer_metrics if metric.is_feature %}
+            when '{{ metric.metric }}' then facts.prior_{{ metric.metric }}
+            {%- endfor %}
+        end as prior_value
     from facts
-    where {{ metric }} is not null
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    cross join {{ active_policy('warning_rule') }} as rule
 
 ),
 
@@ -75,36 +65,22 @@ settings as (
 judged as (
 
     select
-        measured.customer_code,
-        rule.rule_id,
-        rule.family,
-        rule.metric,
-        rule.version,
-        rule.amber,
-        rule.red,
-        rule.unit,
-        rule.direction,
-        rule.valid_days,
-        rule.urgency,
-        rule.description,
-        measured.value,
-        measured.prior_value,
-        measured.net_exposure_reporting,
+        measured.*,
         settings.red_urgency_factor,
         case
-            when {{ meets_trigger('measured.value', 'rule.red', 'rule.direction') }} then 'red'
-            when {{ meets_trigger('measured.value', 'rule.amber', 'rule.direction') }} then 'amber'
+            when {{ meets_trigger('measured.value', 'measured.red', 'measured.direction') }} then 'red'
+            when {{ meets_trigger('measured.value', 'measured.amber', 'measured.direction') }} then 'amber'
             -- Between the trigger and the safe side of it nothing is raised and nothing resolved.
             when {{ meets_trigger(
                 'measured.value',
-                "(coalesce(rule.amber, rule.red) + case when rule.direction in ('at_least', 'more_than') then -1 else 1 end"
-                ~ " * settings.hysteresis_share * abs(coalesce(rule.amber, rule.red)))", 'rule.direction'
+                "(coalesce(measured.amber, measured.red) + case when measured.direction in ('at_least', 'more_than') then -1 else 1 end"
+                ~ " * settings.hysteresis_share * abs(coalesce(measured.amber, measured.red)))", 'measured.direction'
             ) }} then 'near'
             else 'clear'
         end as level
     from measured
     cross join settings
-    inner join {{ active_policy('warning_rule') }} as rule on rule.metric = measured.metric
+    where measured.value is not null
 
 ),
 

@@ -16,6 +16,7 @@ from orchestration.migrations import bring_forward
 from orchestration.sources.connectors.kinds import probe
 from orchestration.sources.errors import SourceError, TransientSourceError
 from orchestration.sources.landing import transaction as landing
+from orchestration.warehouse import prepare_warehouse
 
 NIGHT = date(2026, 10, 30)
 NEXT = date(2026, 10, 31)
@@ -330,6 +331,8 @@ def test_warehouse_of_an_earlier_version_keeps_its_rows_and_gains_the_column(erp
     erp.ask("alter table ops.source_column drop column is_new")
     erp.sql("ALTER TABLE limits ADD COLUMN insurer TEXT DEFAULT 'Acme'")
     erp.sql("UPDATE limits SET lim = 1500 WHERE cust = 'C1'")
+    assert erp.settings is not None
+    prepare_warehouse(erp.settings.warehouse_path)
     assert by_table(erp.night(NEXT))["credit_limits"] == (2, 1, 0)
     assert erp.ask("select rowid, * exclude (_extra) from raw.credit_limits order by rowid")[:2] == before
     assert erp.ask("select _extra from raw.credit_limits order by rowid") == [
