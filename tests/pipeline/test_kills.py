@@ -9,27 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from orchestration.memory import last_run
 from orchestration.warehouse import open_warehouse
-from tests.pipeline.conftest import AS_OF, Company, write_company
-
-NEXT = AS_OF + timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def two_nights(published_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Company:
-    """A company with two published nights that nothing disturbed; its files are compared with, never changed."""
-    folder = tmp_path_factory.mktemp("two") / "company"
-    shutil.copytree(published_template, folder, symlinks=True)
-    company = write_company(folder)
-    outcome = company.run_here(as_of=NEXT)
-    assert outcome.exit_code == 0, outcome.output
-    return company
+from tests.pipeline.conftest import NEXT, Company, write_company
 
 
 def killed(company: Company, asset: str, folder: str, count: int) -> subprocess.CompletedProcess[str]:
