@@ -301,7 +301,8 @@ def run_dbt(
     """Run dbt over the warehouse `path` in this process and return dbtRunnerResult.
 
     The project is parsed once a test run, for a database named as a night names it: the file is `warehouse.duckdb`.
-    Raises AssertionError naming each failed model or test, unless `check` is False. The warehouse file is free again afterwards.
+    Raises AssertionError naming each failed model or test, unless `check` is False. The warehouse file is free
+    again afterwards.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
