@@ -316,7 +316,7 @@ def run_dbt(
     if command == "build":
         # Unit tests are about the SQL, not about this warehouse; `command="test"` runs them.
         arguments += ["--exclude-resource-type", "unit_test"]
-    # Running marks the manifest's nodes, so each run gets a copy of the parsed one; parsing names a warehouse of its own.
+    # Running marks the manifest's nodes, so each run gets a copy of the parsed one. Parsing sets the environment.
     manifest = _parsed_manifest().deepcopy()
     with _warehouse_environment(path):
         try:
