@@ -1,8 +1,22 @@
-"""What every test starts from: a process that knows no secret of another test's company."""
+"""What every test starts from: a folder its whole run shares, and a process that knows no secret of another test."""
+
+import os
 
 import pytest
 
 from orchestration import masking
+from orchestration.home import remove
+from tests.shared import RUN_FOLDER, run_folder
+
+
+def pytest_configure() -> None:
+    run_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        remove(run_folder())
+        del os.environ[RUN_FOLDER]
 
 
 @pytest.fixture(autouse=True)

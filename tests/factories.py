@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -17,14 +16,16 @@ import duckdb
 
 from models_ml.policy import TABLES as POLICY_TABLES
 from models_ml.policy import Policy, read_policy
-from orchestration.dbt_runner import metric_tables
+from orchestration.dbt_runner import dbt_target_dir, metric_tables
 from orchestration.migrations import bring_forward
 from orchestration.night import dbt_variables
 from orchestration.settings import Settings, load_settings
 from orchestration.sources.contract import CONTRACT, EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
+from tests.shared import parsed_project, run_folder
 
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 DEFAULT_SOURCE = "erp"
+WAREHOUSE = "warehouse.duckdb"
 POLICY_SEEDS = PROJECT_DIR / "seeds" / "policy"
 
 
@@ -246,13 +247,15 @@ def run_dbt(
 ) -> Any:
     """Run dbt over the warehouse `path` in this process and return dbtRunnerResult.
 
-    The project is parsed once a process. Raises AssertionError naming each failed model or test, unless
-    `check` is False. The warehouse file is free again afterwards.
+    The project is parsed once a test run, for a database named as a night names it: the file is `warehouse.duckdb`.
+    Raises AssertionError naming each failed model or test, unless `check` is False. The warehouse file is free
+    again afterwards.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     path = Path(path).resolve()
+    assert path.name == WAREHOUSE, f"the parsed project names the database {WAREHOUSE}, not {path.name}"
     arguments = [command, *_common_arguments()]
     for flag, chosen in (("--select", select), ("--exclude", exclude)):
         if chosen is not None:
@@ -260,10 +263,10 @@ def run_dbt(
     if command == "build":
         # Unit tests are about the SQL, not about this warehouse; `command="test"` runs them.
         arguments += ["--exclude-resource-type", "unit_test"]
+    # Running marks the manifest's nodes, so each run gets a copy of the parsed one. Parsing sets the environment.
+    manifest = _parsed_manifest().deepcopy()
     with _warehouse_environment(path):
         try:
-            # Running marks the manifest's nodes, so each run gets a copy of the parsed one.
-            manifest = _parsed_manifest(path.stem).deepcopy()
             told = {**company_variables(as_of), "metric_tables": metric_tables(manifest), **(vars or {})}
             result = dbtRunner(manifest=manifest).invoke([*arguments, "--vars", json.dumps(told)])
         finally:
@@ -282,26 +285,27 @@ def run_dbt(
 
 
 @functools.cache
-def _parsed_manifest(warehouse_name: str) -> Any:
-    """The parsed project; the file's stem is the database name that relations carry."""
-    from dbt.cli.main import dbtRunner
+def _parsed_manifest() -> Any:
+    from dbt.contracts.graph.manifest import Manifest
 
-    result = dbtRunner().invoke(["parse", *_common_arguments()])
-    if result.exception is not None:
-        raise AssertionError(f"dbt parse failed: {result.exception}") from result.exception
-    return result.result
+    return Manifest.from_msgpack((dbt_target_dir(parsed_project()) / "partial_parse.msgpack").read_bytes())
 
 
 @functools.cache
 def _target_dir() -> str:
-    return tempfile.mkdtemp(prefix="trade-credit-dbt-")
+    """Where dbt writes what it compiled in this process."""
+    folder = run_folder() / f"dbt-{os.getpid()}"
+    folder.mkdir()
+    return str(folder)
 
 
 def _common_arguments() -> list[str]:
     target = _target_dir()
     return [
         *("--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)),
-        *("--target-path", target, "--log-path", target, "--quiet"),
+        *("--target-path", target, "--log-path", target, "--quiet", "--log-level-file", "none"),
+        # The outcomes are returned; the manifest and the results would be written again at every call.
+        "--no-write-json",
     ]
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from orchestration.definitions import build_definitions
 from orchestration.settings import load_settings
+from tests.shared import spare_parsing
 
 EXPECTED = Path(__file__).with_name("expected_graph.json")
 STAGES = {"ingest", "gate", "resolve", "transform", "learn", "score", "warn", "publish"}
@@ -26,7 +27,9 @@ def _definitions(home: Path) -> dg.Definitions:
 
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
-    return _definitions(tmp_path_factory.mktemp("home"))
+    home = tmp_path_factory.mktemp("home")
+    spare_parsing(home)
+    return _definitions(home)
 
 
 def _described(definitions: dg.Definitions) -> dict[str, Any]:
@@ -125,6 +128,7 @@ def test_every_night_is_a_partition_of_every_asset(definitions: dg.Definitions) 
 
 
 def test_schedule_asks_for_the_day_that_has_closed_in_the_companys_time_zone(tmp_path: Path) -> None:
+    spare_parsing(tmp_path / "home")
     definitions = build_definitions(load_settings(_company(tmp_path), env={}, home=tmp_path / "home"))
     # Half past one in UTC on 1 December is still the evening of 30 November in New York.
     assert _asked_for(definitions, datetime(2026, 12, 1, 1, 30, tzinfo=UTC)) == "2026-11-29"

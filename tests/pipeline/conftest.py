@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import functools
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -21,9 +19,10 @@ import yaml
 from click.testing import CliRunner, Result
 
 from orchestration.cli import main
-from orchestration.dbt_runner import dbt_target_dir, prepared_manifest
+from tests.shared import made_once, spare_parsing
 
 AS_OF = date(2026, 6, 30)
+NEXT = AS_OF + timedelta(days=1)
 
 
 @dataclass
@@ -75,20 +74,6 @@ class Company:
         return {path.name: path.read_bytes() for path in sorted((self.current / "parquet").glob("*.parquet"))}
 
 
-@functools.cache
-def _parsed_project() -> Path:
-    """A state folder that holds nothing but the parsed dbt project, made once a process."""
-    home = Path(tempfile.mkdtemp(prefix="trade-credit-parsed-"))
-    prepared_manifest(home)
-    return home
-
-
-def _spare_parsing(home: Path) -> None:
-    """Give a new state folder the parsed project, as a second night would find it."""
-    if not dbt_target_dir(home).exists():
-        shutil.copytree(dbt_target_dir(_parsed_project()), dbt_target_dir(home))
-
-
 def command(home: Path, *arguments: str, timeout: int = 300) -> subprocess.CompletedProcess[str]:
     """Run the installed command with its state under `home`."""
     return subprocess.run(
@@ -104,7 +89,7 @@ def command(home: Path, *arguments: str, timeout: int = 300) -> subprocess.Compl
 def invoke(home: Path, *arguments: str) -> Result:
     """Run the command in this process with its state under `home`."""
     if arguments[0] == "run":
-        _spare_parsing(home)
+        spare_parsing(home)
     return CliRunner(env={"TRADE_CREDIT_HOME": str(home)}).invoke(main, list(arguments))
 
 
@@ -210,9 +195,25 @@ def published_company(tmp_path: Path, published_template: Path) -> Company:
 
 
 @pytest.fixture(scope="session")
-def published_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One published night, made once for every test that starts from it."""
-    company = write_company(tmp_path_factory.mktemp("template") / "company")
-    outcome = company.run_here()
-    assert outcome.exit_code == 0, outcome.output
-    return company.folder
+def published_template() -> Path:
+    """The folder of a company with one published night, made once for every test that starts from it."""
+
+    def publish(folder: Path) -> None:
+        outcome = write_company(folder / "company").run_here()
+        assert outcome.exit_code == 0, outcome.output
+
+    return made_once("published", publish) / "company"
+
+
+@pytest.fixture(scope="session")
+def two_nights(published_template: Path) -> Company:
+    """A company with two published nights that nothing disturbed; its files are compared with, never changed."""
+
+    def publish_next(folder: Path) -> None:
+        shutil.copytree(published_template, folder / "company", symlinks=True)
+        outcome = write_company(folder / "company").run_here(as_of=NEXT)
+        assert outcome.exit_code == 0, outcome.output
+
+    company = Company(made_once("two-nights", publish_next) / "company")
+    company.config = yaml.safe_load(company.config_path.read_text(encoding="utf-8"))
+    return company

@@ -1,8 +1,9 @@
-"""One asset of a night, in a process that kills itself at a given change of its files.
+"""One asset of a night, again and again, in processes that kill themselves at a given change of their files.
 
-`python -m tests.pipeline.killed_run CONFIG DAY ASSET FOLDER COUNT`: at the COUNT-th rename, link, removal, new folder
-or change of rights below FOLDER the process dies without any chance to clean up. Where it
-lives on, it prints how many changes it came to.
+`python -m tests.pipeline.killed_run CONFIG DAY ASSET FOLDER`: for each number N read from the standard input a process
+of its own runs the asset and dies, without any chance to clean up, at the N-th rename, link, removal, new folder or
+change of rights below FOLDER; answered is one line, `<exit status> <changes>`. With 0 it lives on and tells how many
+changes it came to.
 """
 
 from __future__ import annotations
@@ -24,29 +25,44 @@ from orchestration.settings import load_settings
 _CHANGES = {"os.rename", "os.symlink", "os.remove", "os.rmdir", "os.mkdir", "os.chmod"}
 
 
-def main(config: str, day: str, asset: str, folder: str, count: str) -> int:
+def main(config: str, day: str, asset: str, folder: str) -> None:
     settings = load_settings(Path(config), env=os.environ)
     prepare_instance(settings.dagster_dir)
     definitions = build_definitions(settings, through=date.fromisoformat(day))
     job = definitions.resolve_job_def("nightly").get_subset(
         asset_selection={dg.AssetKey(asset.split("/"))}, asset_check_selection=set()
     )
+    for line in sys.stdin:
+        told, tell = os.pipe()
+        if not (process := os.fork()):
+            os.write(tell, str(run(job, day, folder, int(line))).encode())
+            os._exit(0)
+        os.close(tell)
+        _, status = os.waitpid(process, 0)
+        changes = os.read(told, 100).decode()
+        os.close(told)
+        print(os.waitstatus_to_exitcode(status), changes or "-", flush=True)
+
+
+def run(job: dg.JobDefinition, day: str, folder: str, count: int) -> int:
+    """Run the asset and die at the `count`-th change; returns the number of changes where it lives on."""
+    prepare_instance(Path(os.environ["DAGSTER_HOME"]))
     seen = 0
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
         if event in _CHANGES and folder in str(arguments[0]):
             seen += 1
-            if seen == int(count):
+            if seen == count:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     with dg.DagsterInstance.get() as instance:
-        run = create_night_run(instance, job, partition=day, run_config={}, trigger="test")
+        night = create_night_run(instance, job, partition=day, run_config={}, trigger="test")
         sys.addaudithook(watch)
-        events = execute_here(instance, job, run)
-    print(seen)
-    return 0 if any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events) else 1
+        events = execute_here(instance, job, night)
+    assert any(event.event_type == dg.DagsterEventType.RUN_SUCCESS for event in events)
+    return seen
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -7,49 +7,43 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import date, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from orchestration.memory import last_run
 from orchestration.warehouse import open_warehouse
-from tests.pipeline.conftest import AS_OF, Company, write_company
-
-NEXT = AS_OF + timedelta(days=1)
+from tests.pipeline.conftest import NEXT, Company, write_company
 
 
-@pytest.fixture(scope="module")
-def two_nights(published_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Company:
-    """A company with two published nights that nothing disturbed; its files are compared with, never changed."""
-    folder = tmp_path_factory.mktemp("two") / "company"
-    shutil.copytree(published_template, folder, symlinks=True)
-    company = write_company(folder)
-    outcome = company.run_here(as_of=NEXT)
-    assert outcome.exit_code == 0, outcome.output
-    return company
+@contextmanager
+def killed(company: Company, asset: str, folder: str) -> Iterator[Callable[[int], tuple[int, str]]]:
+    """Runs an asset of the next night so that it dies at the n-th change of files below a folder of the home.
 
-
-def killed(company: Company, asset: str, folder: str, count: int) -> subprocess.CompletedProcess[str]:
-    """A night, or an asset of it, that dies at the `count`-th change of files below a folder of the home."""
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.pipeline.killed_run",
-            str(company.config_path),
-            NEXT.isoformat(),
-            asset,
-            str(company.home / folder),
-            str(count),
-        ],
+    Each call is a run in a process of its own; it returns how that process ended and, where it lived, how many changes
+    it came to.
+    """
+    command = [sys.executable, "-m", "tests.pipeline.killed_run", str(company.config_path), NEXT.isoformat()]
+    process = subprocess.Popen(
+        [*command, asset, str(company.home / folder)],
         env={**os.environ, "TRADE_CREDIT_HOME": str(company.home)},
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
     )
+
+    def run(count: int) -> tuple[int, str]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        print(count, file=process.stdin, flush=True)
+        status, changes = process.stdout.readline().split()
+        return int(status), changes
+
+    yield run
+    process.communicate()
 
 
 def booked(company: Company) -> list[tuple[object, ...]]:
@@ -66,15 +60,16 @@ def test_publishing_killed_anywhere_shows_readers_one_whole_night_and_books_noth
     shutil.copytree(two_nights.folder, tmp_path / "company", symlinks=True)
     company = write_company(tmp_path / "company")
     before, ledger = company.snapshot(), booked(company)
-    lived = killed(company, "publication/current", "publication", 0)
-    assert lived.returncode == 0, lived.stderr
-    changes = int(lived.stdout)
-    # The first and the last changes are folders, renames and the pointer; those between close one file each.
-    for count in (2, changes // 2, changes - 4, changes - 2, changes):
-        assert killed(company, "publication/current", "publication", count).returncode == -signal.SIGKILL
-        assert company.snapshot() == before
-        assert company.published("select count(*) from mart.fct_invoice") == [(400,)]
-    assert killed(company, "publication/current", "publication", 0).returncode == 0
+    with killed(company, "publication/current", "publication") as publish:
+        status, said = publish(0)
+        assert status == 0
+        changes = int(said)
+        # The first and the last changes are folders, renames and the pointer; those between close one file each.
+        for count in (2, changes // 2, changes - 4, changes - 2, changes):
+            assert publish(count) == (-signal.SIGKILL, "-")
+            assert company.snapshot() == before
+            assert company.published("select count(*) from mart.fct_invoice") == [(400,)]
+        assert publish(0)[0] == 0
     assert company.snapshot() == before
     assert booked(company) == ledger
     assert not list((company.home / "publication").glob(".*.partial"))

@@ -1,7 +1,6 @@
 """One night on a small company: repeatable to the byte, safe from a kill at any step, readable all the while."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -9,13 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import duckdb
-import pytest
 
 from orchestration.night_book import STEPS
 from orchestration.warehouse import current_publication, switch_publication
-from tests.pipeline.conftest import AS_OF, Company, command, invoke, write_company
-
-NEXT = AS_OF + timedelta(days=1)
+from tests.pipeline.conftest import AS_OF, NEXT, Company, command, invoke, write_company
 
 
 def test_another_home_gives_the_same_files(published_company: Company, tmp_path: Path) -> None:
@@ -25,19 +21,8 @@ def test_another_home_gives_the_same_files(published_company: Company, tmp_path:
     assert other.snapshot() == published_company.snapshot()
 
 
-@pytest.fixture(scope="module")
-def next_night(published_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What the night after the template's publishes when nothing disturbs it."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "company"
-    shutil.copytree(published_template, folder, symlinks=True)
-    company = write_company(folder)
-    outcome = company.run_here(as_of=NEXT)
-    assert outcome.exit_code == 0, outcome.output
-    return company.snapshot()
-
-
 def test_killed_night_leaves_the_publication_and_reruns_to_the_same_result(
-    published_company: Company, next_night: dict[str, bytes]
+    published_company: Company, two_nights: Company
 ) -> None:
     before = published_company.snapshot()
     question = "select count(*), max(as_of_date) from mart.customer_score"
@@ -50,7 +35,7 @@ def test_killed_night_leaves_the_publication_and_reruns_to_the_same_result(
             assert "interrupted" in status.stdout
         rerun = published_company.run_here(as_of=NEXT)
         assert rerun.exit_code == 0, rerun.output
-        assert published_company.snapshot() == next_night
+        assert published_company.snapshot() == two_nights.snapshot()
         # Who opened the mart before keeps its night until opening it again.
         assert reader.execute(question).fetchall() == told
     assert published_company.published("select max(as_of_date) from mart.customer_score") == [(NEXT,)]

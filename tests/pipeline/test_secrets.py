@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.pipeline.conftest import AS_OF, Company, _spare_parsing, command, write_company
+from tests.pipeline.conftest import AS_OF, Company, command, write_company
+from tests.shared import spare_parsing
 
 _TABLES = {name: {"path": name} for name in ("customers", "invoices")}
 _DATABASE_TABLES: dict[str, dict[str, str]] = {"customers": {}, "invoices": {}}
@@ -134,7 +135,7 @@ def test_secret_of_a_failing_source_is_shown_and_kept_nowhere(
     for variable, value in case.env.items():
         monkeypatch.setenv(variable, value)
     config = ["--config", str(company.config_path)]
-    _spare_parsing(company.home)
+    spare_parsing(company.home)
     runs = [command(company.home, "run", *config, "--as-of", AS_OF.isoformat())]
     if case.exit_code == 1:
         runs.append(command(company.home, "status", *config))

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from orchestration.dbt_runner import prepared_manifest
+from orchestration.dbt_runner import dbt_target_dir
+from tests.shared import parsed_project
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    manifest = json.loads(prepared_manifest(tmp_path_factory.mktemp("docs")).read_text(encoding="utf-8"))
+def nodes() -> list[dict[str, Any]]:
+    manifest = json.loads((dbt_target_dir(parsed_project()) / "manifest.json").read_text(encoding="utf-8"))
     kept = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed")]
     return [*kept, *manifest["sources"].values()]
 

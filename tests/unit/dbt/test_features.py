@@ -119,8 +119,8 @@ def _learnt_later(company: Company) -> Company:
 def test_what_was_not_known_at_a_cut_off_never_moves_its_features(tmp_path: Path) -> None:
     """The features of August, computed in August and seven months later with everything learnt since."""
     codes = ["OLD", "P"]
-    then = _known_in_august().build(tmp_path / "then.duckdb", "2025-08-31", codes)
-    later = _learnt_later(_known_in_august()).build(tmp_path / "later.duckdb", AS_OF, codes)
+    then = _known_in_august().build(tmp_path / "then" / "warehouse.duckdb", "2025-08-31", codes)
+    later = _learnt_later(_known_in_august()).build(tmp_path / "later" / "warehouse.duckdb", AS_OF, codes)
     query = (
         "select * exclude (is_as_of) from features.customer_cutoff "
         "where cutoff_date <= '2025-08-31' order by all"
@@ -191,7 +191,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 published_at="2025-07-05", kind="insolvency")  # fmt: skip
     _golden(company)
     codes = [row["customer_id"] for row in company.tables["customers"]]
-    return company.build(tmp_path_factory.mktemp("features") / "company.duckdb", AS_OF, codes)
+    return company.build(tmp_path_factory.mktemp("features") / "warehouse.duckdb", AS_OF, codes)
 
 
 def _golden(company: Company) -> None:

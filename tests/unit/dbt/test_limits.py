@@ -77,7 +77,7 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     }
     current = {"cut": 40000, "trimmed": 39999}
     path = plant(
-        tmp_path_factory.mktemp("limits") / "limits.duckdb",
+        tmp_path_factory.mktemp("limits") / "warehouse.duckdb",
         {
             "mart.customer_score": [score for score, _ in customers.values()],
             "features.customer_cutoff": [

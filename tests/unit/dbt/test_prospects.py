@@ -61,13 +61,13 @@ def _features(path: Path, *, prospects: bool) -> Path:
 
 @pytest.fixture(scope="module")
 def without_prospects(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _features(tmp_path_factory.mktemp("without") / "prospects.duckdb", prospects=False)
+    return _features(tmp_path_factory.mktemp("without") / "warehouse.duckdb", prospects=False)
 
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The night of AS_OF from features to limits, scored by the expert table of policy."""
-    path = _features(tmp_path_factory.mktemp("with") / "prospects.duckdb", prospects=True)
+    path = _features(tmp_path_factory.mktemp("with") / "warehouse.duckdb", prospects=True)
     day = date.fromisoformat(AS_OF)
     with duckdb.connect(str(path)) as con:
         current, prior = (

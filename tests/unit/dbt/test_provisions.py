@@ -20,7 +20,7 @@ def provisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (15000, 7500, 4000, 2500, 1000), strict=True)
     )  # fmt: skip
     path = plant(
-        tmp_path_factory.mktemp("provisions") / "provisions.duckdb",
+        tmp_path_factory.mktemp("provisions") / "warehouse.duckdb",
         {
             "mart.dim_customer": [
                 {"customer_code": "C1", "segment": "enterprise"},

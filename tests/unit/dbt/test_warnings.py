@@ -100,7 +100,7 @@ BOUNDS: list[tuple[str, dict[str, Any], str, str | None]] = [
 def signals(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
     facts = {customer: values for customer, values, _, _ in BOUNDS}
     folder = tmp_path_factory.mktemp("signals")
-    path = plant(folder / "signals.duckdb", _night_tables(AS_OF, facts), policy=POLICY, as_of=AS_OF)
+    path = plant(folder / "warehouse.duckdb", _night_tables(AS_OF, facts), policy=POLICY, as_of=AS_OF)
     run_dbt(path, select="warning_signal", as_of=AS_OF, command="run")
     rows = fetch(path, "select * from core.warning_signal")
     return {(row["customer_code"], row["rule_id"]): row for row in rows}
@@ -136,7 +136,7 @@ def test_nights_record_raising_clearing_and_nothing_between(tmp_path: Path) -> N
         "2026-10-04": 0.20,
         "2026-10-05": 0.10,
     }
-    path = plant(tmp_path / "nights.duckdb", {}, policy=POLICY, as_of="2026-10-01")
+    path = plant(tmp_path / "warehouse.duckdb", {}, policy=POLICY, as_of="2026-10-01")
     for night, value in nights.items():
         replant(path, _night_tables(night, {"C": {"overdue_share": value}}))
         run_dbt(path, select="warning_signal", as_of=night, command="run")
@@ -220,7 +220,7 @@ def episodes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[i
     as_of = str(date(2026, 1, 1) + timedelta(days=100))
     planted = [row for rows, _ in EPISODES.values() for row in rows]
     folder = tmp_path_factory.mktemp("episodes")
-    path = plant(folder / "episodes.duckdb", {"core.warning_signal": planted}, policy=POLICY, as_of=as_of)
+    path = plant(folder / "warehouse.duckdb", {"core.warning_signal": planted}, policy=POLICY, as_of=as_of)
     # A later night must not be seen from here.
     with duckdb.connect(str(path)) as con:
         insert_rows(con, "core.warning_signal", _signals("resolved", (101, "red")))

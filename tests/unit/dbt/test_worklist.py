@@ -81,7 +81,7 @@ def worklist(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
              "urgency": 1, "state": "open", "opened_on": AS_OF, "evidence_text": "small"}
         )  # fmt: skip
     folder: Path = tmp_path_factory.mktemp("worklist")
-    path = plant(folder / "worklist.duckdb", tables, policy=["warning_setting"], as_of=AS_OF)
+    path = plant(folder / "warehouse.duckdb", tables, policy=["warning_setting"], as_of=AS_OF)
     run_dbt(path, select="worklist", as_of=AS_OF, command="run")
     return fetch(path, "select * from mart.worklist order by work_rank")
 

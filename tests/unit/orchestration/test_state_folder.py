@@ -8,7 +8,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -21,24 +22,22 @@ from orchestration import telemetry
 from orchestration.dbt_runner import DbtError, dbt_target_dir, prepared_manifest
 from orchestration.doctor import Finding, examine
 from orchestration.environment import explain_environment
-from orchestration.home import keep_private, too_wide, usable_home
+from orchestration.home import keep_private, remove, too_wide, usable_home
 from orchestration.instance import prepare_instance
 from orchestration.lock import NightInProgressError, hold_night_lock, is_night_running, release_night_lock
 from orchestration.memory import LastRun, claim_home, last_run, remember
 from orchestration.settings import ConfigurationError, Settings, load_settings
 from orchestration.status import current_status, status_text
 from orchestration.warehouse import WarehouseError, check_warehouse, open_warehouse, prepare_warehouse
+from tests.shared import spare_parsing
 from tests.unit.orchestration.state_home import (
     DAY,
     ROOT,
-    open_folder,
     publish,
     unprivileged,
     write_home,
     write_settings,
 )
-
-__all__ = ["open_folder"]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def whole_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A company's folder after a night: everything in its state folder is there and whole."""
     folder = tmp_path_factory.mktemp("whole") / "company"
     settings = write_home(folder)
-    prepared_manifest(settings.home)
+    spare_parsing(settings.home)
     outcome = subprocess.run(
         [sys.executable, "-c", LOG_A_RUN, str(settings.dagster_dir)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -400,45 +399,71 @@ from orchestration.settings import load_settings
 from orchestration.status import current_status, status_text
 from orchestration.doctor import examine
 from orchestration.home import usable_home
-settings = load_settings(Path(sys.argv[1]) / "company.yml", env={}, home=Path(sys.argv[1]) / "home")
-print(status_text(current_status(settings)))
-for finding in examine(settings, today=date(2026, 6, 30)):
-    print("ok" if finding.ok else "FAIL", finding.subject, finding.text)
-usable_home(settings.home, write=True)
+from orchestration.warehouse import WarehouseError
+for company in map(Path, sys.argv[1:]):
+    print("Company:", company.name)
+    settings = load_settings(company / "company.yml", env={}, home=company / "home")
+    print(status_text(current_status(settings)))
+    for finding in examine(settings, today=date(2026, 6, 30)):
+        print("ok" if finding.ok else "FAIL", finding.subject, finding.text)
+    try:
+        usable_home(settings.home, write=True)
+    except WarehouseError as error:
+        print("WarehouseError:", error)
 """
+# What of a state folder may not be read by whom the night runs as; the folder itself is called home.
+SHUT = (
+    "home",
+    "warehouse.duckdb",
+    "run.lock",
+    "last_run.json",
+    "company.txt",
+    "publication",
+    "dagster",
+    "dbt",
+)
 
 
-def test_read_only_state_folder_is_looked_at_and_not_written(whole_home: Path, open_folder: Path) -> None:
-    shutil.copytree(whole_home, open_folder / "company", symlinks=True)
-    home = open_folder / "company" / "home"
-    for path in (home, *home.rglob("*")):
+@pytest.fixture(scope="module")
+def looked(whole_home: Path) -> Iterator[dict[str, tuple[Path, str]]]:
+    """State folders as somebody without the powers of root sees them: where each lies, and all that was told."""
+    folder = Path(tempfile.mkdtemp(prefix="trade-credit-test-"))
+    folder.chmod(0o755)
+    homes = {}
+    for name in ("read-only", *SHUT):
+        shutil.copytree(whole_home, folder / name, symlinks=True)
+        homes[name] = home = folder / name / "home"
+        if name != "read-only":
+            (home / "run.lock").touch()
+            (home if name == "home" else home / name).chmod(0)
+    for path in (homes["read-only"], *homes["read-only"].rglob("*")):
         if not path.is_symlink():
             path.chmod(0o500 if path.is_dir() else 0o400)
-    outcome = unprivileged(LOOK, open_folder / "company", folder=open_folder)
-    assert "Published:  night of 2026-06-30" in outcome.stdout, outcome.stderr
-    assert "Problem" not in outcome.stdout
-    assert f"FAIL State folder {home} is not writable" in outcome.stdout
-    assert "ok Publication night of 2026-06-30" in outcome.stdout
-    assert "WarehouseError" in outcome.stderr
-    assert "cannot be written (Permission denied)" in outcome.stderr
+    outcome = unprivileged(LOOK, *(folder / name for name in homes), folder=folder)
+    told = dict(part.split("\n", 1) for part in outcome.stdout.split("Company: ")[1:])
+    assert told.keys() == homes.keys(), outcome.stdout + outcome.stderr
+    yield {name: (home, told[name]) for name, home in homes.items()}
+    remove(folder)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "warehouse.duckdb", "run.lock", "last_run.json", "company.txt", "publication", "dagster", "dbt"],
-)
-def test_state_that_may_not_be_read_is_named(whole_home: Path, open_folder: Path, name: str) -> None:
-    shutil.copytree(whole_home, open_folder / "company", symlinks=True)
-    home = open_folder / "company" / "home"
-    (home / "run.lock").touch()
-    (home / name).chmod(0)
-    outcome = unprivileged(LOOK, open_folder / "company", folder=open_folder)
-    shown = outcome.stdout.splitlines()
-    assert any(str(home / name) in line for line in shown if line.startswith("FAIL")), (
-        outcome.stdout + outcome.stderr
-    )
-    assert any(str(home / name) in line for line in shown if line.startswith(("Problem", "Last run")))
-    assert "Traceback" not in outcome.stdout
+def test_read_only_state_folder_is_looked_at_and_not_written(looked: dict[str, tuple[Path, str]]) -> None:
+    home, told = looked["read-only"]
+    assert "Published:  night of 2026-06-30" in told
+    assert "Problem" not in told
+    assert f"FAIL State folder {home} is not writable" in told
+    assert "ok Publication night of 2026-06-30" in told
+    assert "WarehouseError" in told
+    assert "cannot be written (Permission denied)" in told
+
+
+@pytest.mark.parametrize("name", SHUT)
+def test_state_that_may_not_be_read_is_named(looked: dict[str, tuple[Path, str]], name: str) -> None:
+    home, told = looked[name]
+    shut = str(home if name == "home" else home / name)
+    shown = told.splitlines()
+    assert any(shut in line for line in shown if line.startswith("FAIL")), told
+    assert any(shut in line for line in shown if line.startswith(("Problem", "Last run")))
+    assert "Traceback" not in told
 
 
 def test_older_wide_state_folder_is_closed_once(tmp_path: Path) -> None:
