@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,23 +10,9 @@ from demo import receivables as ledger
 from demo import text
 from demo.erp import document_sign
 from demo.systems import PRODUCT_COUNT, Block, Columns, Window, working_minute
-from demo.world import (
-    CURRENCIES,
-    LEGAL_ENTITIES,
-    Ints,
-    World,
-    add_months,
-    to_date,
-    to_day,
-)
-
-if TYPE_CHECKING:
-    pass
-
+from demo.world import CURRENCIES, LEGAL_ENTITIES, Ints, World, add_months, to_date, to_day
 
 COST_KINDS = (("staff", 14.0), ("system", 4.0), ("insurance", 6.0), ("collection", 5.0), ("financing", 8.0))
-
-
 PRODUCT_CLASSES = ("23-10", "23-27", "26-11", "30-16", "31-16", "39-12", "43-21", "47-13")
 
 

@@ -26,28 +26,15 @@ from demo.systems import (
     payment_ids,
     working_minute,
 )
-from demo.world import (
-    CURRENCIES,
-    NEVER,
-    SECTORS,
-    Ints,
-    add_months,
-    to_day,
-)
+from demo.world import CURRENCIES, NEVER, SECTORS, Ints, add_months, to_day
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 BAD_CURRENCIES = ("EURO", "US$", "UKP", "XXX")
-
-
 DISPUTE_REASONS = ("price", "quantity", "quality", "delivery", "missing_order_number")
-
-
 DOCUMENT_TYPES = ("invoice", "debit_memo", "credit_memo")
-
-
 # Columns of each ERP table after entry_no, which numbers the rows in the order the ERP wrote them.
 ERP_TABLES: dict[str, tuple[str, ...]] = {
     "customers": (
