@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from demo import bills, text
 from demo import receivables as ledger
-from demo import text
 from demo.erp import document_sign
 from demo.systems import PRODUCT_COUNT, Block, Columns, Window, working_minute
 from demo.world import CURRENCIES, LEGAL_ENTITIES, Ints, World, add_months, to_date, to_day
@@ -37,8 +37,8 @@ def ledger_movement(block: Block) -> Ints:
             movement, (companies.entity[company[kept]], currency[kept], day[kept] - world.start), amount[kept]
         )
 
-    booked = documents.dirt != ledger.UNKNOWN_CURRENCY
-    sign = document_sign(documents) * np.where(documents.kind == ledger.CREDIT_MEMO, -1, 1)
+    booked = documents.dirt != bills.UNKNOWN_CURRENCY
+    sign = document_sign(documents) * np.where(documents.kind == bills.CREDIT_MEMO, -1, 1)
     post(
         documents.company[booked],
         documents.currency[booked],
