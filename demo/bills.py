@@ -69,7 +69,7 @@ class Course:
     @property
     def is_slip(self) -> Bools:
         """Billed in another currency than agreed; credited in full."""
-        return self.dirt == SLIP
+        return np.asarray(self.dirt == SLIP)
 
 
 def _billed(world: World, companies: Companies, orders: Orders, rng: np.random.Generator) -> dict[str, Ints]:
