@@ -25,7 +25,7 @@ import yaml
 
 from demo import advance
 from models_ml.entities import resolve
-from models_ml.entities.link import NAME_SPELLING, create_name_level_table
+from models_ml.entities.comparisons import NAME_SPELLING, create_name_level_table
 from models_ml.entities.normalise import INPUT_COLUMNS, create_name_table, install_name_macros
 from models_ml.policy import read_match_rules
 from orchestration.migrations import bring_forward

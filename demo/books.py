@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from demo import bills, text
 from demo import receivables as ledger
-from demo import text
 from demo.erp import document_sign
 from demo.systems import PRODUCT_COUNT, Block, Columns, Window, working_minute
-from demo.world import (
-    CURRENCIES,
-    LEGAL_ENTITIES,
-    Ints,
-    World,
-    add_months,
-    to_date,
-    to_day,
-)
-
-if TYPE_CHECKING:
-    pass
-
+from demo.world import CURRENCIES, LEGAL_ENTITIES, Ints, World, add_months, to_date, to_day
 
 COST_KINDS = (("staff", 14.0), ("system", 4.0), ("insurance", 6.0), ("collection", 5.0), ("financing", 8.0))
-
-
 PRODUCT_CLASSES = ("23-10", "23-27", "26-11", "30-16", "31-16", "39-12", "43-21", "47-13")
 
 
@@ -52,8 +37,8 @@ def ledger_movement(block: Block) -> Ints:
             movement, (companies.entity[company[kept]], currency[kept], day[kept] - world.start), amount[kept]
         )
 
-    booked = documents.dirt != ledger.UNKNOWN_CURRENCY
-    sign = document_sign(documents) * np.where(documents.kind == ledger.CREDIT_MEMO, -1, 1)
+    booked = documents.dirt != bills.UNKNOWN_CURRENCY
+    sign = document_sign(documents) * np.where(documents.kind == bills.CREDIT_MEMO, -1, 1)
     post(
         documents.company[booked],
         documents.currency[booked],

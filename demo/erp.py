@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from demo import bills, signals, text
 from demo import receivables as ledger
-from demo import signals, text
 from demo.companies import SEGMENTS
 from demo.names import COUNTRIES
 from demo.systems import (
@@ -26,28 +26,15 @@ from demo.systems import (
     payment_ids,
     working_minute,
 )
-from demo.world import (
-    CURRENCIES,
-    NEVER,
-    SECTORS,
-    Ints,
-    add_months,
-    to_day,
-)
+from demo.world import CURRENCIES, NEVER, SECTORS, Ints, add_months, to_day
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 BAD_CURRENCIES = ("EURO", "US$", "UKP", "XXX")
-
-
 DISPUTE_REASONS = ("price", "quantity", "quality", "delivery", "missing_order_number")
-
-
 DOCUMENT_TYPES = ("invoice", "debit_memo", "credit_memo")
-
-
 # Columns of each ERP table after entry_no, which numbers the rows in the order the ERP wrote them.
 ERP_TABLES: dict[str, tuple[str, ...]] = {
     "customers": (
@@ -126,14 +113,14 @@ def erp_customers(block: Block, window: Window) -> tuple[Ints, Columns]:
 
 def _coded_currency(block: Block, row: Ints) -> pa.Array:
     documents = block.receivables.documents
-    bad = documents.dirt[row] == ledger.UNKNOWN_CURRENCY
+    bad = documents.dirt[row] == bills.UNKNOWN_CURRENCY
     index = np.where(bad, len(CURRENCIES) + row % len(BAD_CURRENCIES), documents.currency[row])
     return text.pick(CURRENCIES + BAD_CURRENCIES, index)
 
 
 def document_sign(documents: ledger.Documents) -> Ints:
     """-1 for the rows whose amount was keyed in with a minus, 1 otherwise."""
-    return np.where(documents.dirt == ledger.NEGATIVE, -1, 1)
+    return np.where(documents.dirt == bills.NEGATIVE, -1, 1)
 
 
 def erp_invoices(block: Block, window: Window) -> tuple[Ints, Columns]:
@@ -146,11 +133,11 @@ def erp_invoices(block: Block, window: Window) -> tuple[Ints, Columns]:
     dirt = documents.dirt[rows]
     sign = document_sign(documents)[rows]
     due = documents.due[rows]
-    due = np.where((dirt == ledger.MISSING_DUE) & (documents.mended[rows] > window.day), NEVER, due)
-    due = np.where(dirt == ledger.DUE_BEFORE_ISSUE, documents.issue[rows] - 5 - rows % 20, due)
-    due_text = text.choose(dirt == ledger.DATE_FORMAT, text.days(due, "%d/%m/%Y"), text.days(due))
+    due = np.where((dirt == bills.MISSING_DUE) & (documents.mended[rows] > window.day), NEVER, due)
+    due = np.where(dirt == bills.DUE_BEFORE_ISSUE, documents.issue[rows] - 5 - rows % 20, due)
+    due_text = text.choose(dirt == bills.DATE_FORMAT, text.days(due, "%d/%m/%Y"), text.days(due))
     customer = text.choose(
-        dirt == ledger.ORPHAN,
+        dirt == bills.ORPHAN,
         text.numbered("C", (rows * 7919 + block.number) % 99_999 + 1, 6),
         customer_ids(block, documents.account[rows]),
     )
@@ -315,7 +302,7 @@ def erp_lines(block: Block, window: Window) -> tuple[Ints, Columns]:
     products = rng.integers(0, PRODUCT_COUNT, (total, 3))
     cut = rng.uniform(0.25, 0.6, (total, 2))
     rows, last = window.rows(documents.recorded)
-    kept = (documents.issue[rows] > since) & (documents.kind[rows] == ledger.INVOICE)
+    kept = (documents.issue[rows] > since) & (documents.kind[rows] == bills.INVOICE)
     rows, last = rows[kept], last[kept]
     amount = documents.amount[rows]
     first = np.where(lines[rows] > 1, np.rint(amount * cut[rows, 0]).astype(np.int64), amount)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from demo import signals, text
@@ -20,15 +18,7 @@ from demo.systems import (
     payment_ids,
     working_minute,
 )
-from demo.world import (
-    CURRENCIES,
-    NEVER,
-    SECTORS,
-)
-
-if TYPE_CHECKING:
-    pass
-
+from demo.world import CURRENCIES, NEVER, SECTORS
 
 METHODS = ("wire", "check", "card", "other", "direct_debit")
 

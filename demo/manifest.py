@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from demo import receivables as ledger
-from demo import systems
+from demo import bills, systems
 from demo.world import NEVER, Ints, World, to_date, to_day
 
 if TYPE_CHECKING:
@@ -68,10 +67,10 @@ class Manifest:
 
         documents, payments = block.receivables.documents, block.receivables.payments
         applications, orders = block.receivables.applications, block.receivables.orders
-        for code in range(1, len(ledger.DIRT_NAMES)):
+        for code in range(1, len(bills.DIRT_NAMES)):
             mask = (documents.dirt == code) & (documents.mended > day)
             self._plant(
-                ledger.DIRT_NAMES[code], systems.document_ids(block, visible(mask, documents.recorded))
+                bills.DIRT_NAMES[code], systems.document_ids(block, visible(mask, documents.recorded))
             )
         mended = np.flatnonzero(documents.mended <= day)
         self._plant("mended_due_date", systems.document_ids(block, mended))

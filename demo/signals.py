@@ -8,8 +8,10 @@ from datetime import date
 import numpy as np
 
 from demo.accounts import Accounts
+from demo.bills import CLEAN, CREDIT_MEMO
 from demo.companies import Companies
-from demo.receivables import CLEAN, CREDIT_MEMO, Documents, Orders
+from demo.orders import Orders
+from demo.receivables import Documents
 from demo.world import (
     NEVER,
     Bools,

@@ -11,11 +11,7 @@ from demo import accounts as account_records
 from demo import receivables as ledger
 from demo import signals, text
 from demo.companies import Companies, build_companies
-from demo.world import (
-    LEGAL_ENTITIES,
-    Ints,
-    World,
-)
+from demo.world import LEGAL_ENTITIES, Ints, World
 
 if TYPE_CHECKING:
     import pyarrow as pa

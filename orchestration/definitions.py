@@ -19,9 +19,9 @@ from orchestration.clock import company_today, night_due  # noqa: E402
 from orchestration.defs import (  # noqa: E402
     gate,
     ingest,
+    job,
     learn,
     mart_gate,
-    nightly,
     publish,
     resolve,
     score,
@@ -55,13 +55,11 @@ def build_definitions(settings: Settings, *, through: date | None = None) -> dg.
             for asset in assets
         ],
         asset_checks=[mart_gate.build_mart_gate(stages)],
-        jobs=[nightly.build_job()],
+        jobs=[job.build_job()],
         schedules=[
-            nightly.build_schedule(
-                settings.schedule, settings.time_zone, functools.partial(night_due, settings)
-            )
+            job.build_schedule(settings.schedule, settings.time_zone, functools.partial(night_due, settings))
         ],
-        sensors=[nightly.close_dead_runs_sensor],
+        sensors=[job.close_dead_runs_sensor],
         resources={NIGHT: night_resource(settings)},
         loggers={"progress": progress_logger},
         executor=dg.in_process_executor,

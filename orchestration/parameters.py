@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from orchestration.dbt_project import PROJECT_DIR
-from orchestration.sources.config import Section
 from orchestration.sources.errors import closest
+from orchestration.sources.field_mapping import Section
 
 NO_HOLIDAYS = "none"
 _POLICY_HOLIDAYS = PROJECT_DIR / "seeds" / "policy" / "business_holiday.csv"

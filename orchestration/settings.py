@@ -7,18 +7,21 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
+from orchestration.config_errors import explain
 from orchestration.config_file import MOST_PROBLEMS, VARIABLE, Path_, Places, read_config, substitute
 from orchestration.config_file import Problem as Problem
 from orchestration.configured_secrets import read_address, register_configured
 from orchestration.parameters import CompanyParameters
-from orchestration.sources.config import Section, Source, source_problems
+from orchestration.sources.config import Source
+from orchestration.sources.config_problems import source_problems
 from orchestration.sources.contract import CONTRACT
 from orchestration.sources.errors import closest
+from orchestration.sources.field_mapping import Section
 from orchestration.sources.urls import unreadable
 
 # Named by its place, in a checkout and in an installed wheel alike: importing the simulator costs every start.
@@ -272,7 +275,7 @@ def load_settings(config: Path | None, *, env: Mapping[str, str], home: Path | N
             # What else is said of an unreadable address may quote it.
             and places.known(tuple(detail["loc"])) not in addresses
         ]
-        problems.extend(_explain(detail, places) for detail in found[:MOST_PROBLEMS])
+        problems.extend(explain(detail, places, Settings) for detail in found[:MOST_PROBLEMS])
         if len(found) > MOST_PROBLEMS:
             problems.append(
                 Problem(path.name, f"{len(found) - MOST_PROBLEMS:,} more problems", "mend these first")
@@ -315,72 +318,3 @@ def cron_problem(text: str) -> str | None:
             if first is not None and last is not None and first > last:
                 return f"{name} {field!r} runs backwards"
     return None
-
-
-def _explain(detail: Any, places: Places) -> Problem:
-    """One pydantic error in the words of the file."""
-    path: Path_ = tuple(detail["loc"])
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        valid = sorted(_keys_at(path[:-1]))
-        nearest = closest(str(path[-1]), valid)
-        hint = f"did you mean {nearest!r}? " if nearest else ""
-        return places.problem(path, "unknown key", f"{hint}valid: {', '.join(valid)}")
-    if kind == "missing":
-        return places.problem(path, "is missing", "this key is required")
-    if kind in ("union_tag_not_found", "union_tag_invalid"):
-        path = (*path, "kind")
-        received = "is missing" if kind == "union_tag_not_found" else places.received(path)
-        return places.problem(path, received, "valid: database, files, rest")
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return places.problem(path, places.received(path), message[:1].lower() + message[1:])
-
-
-def _keys_at(path: Path_) -> set[str]:
-    """The keys the section at a validation path accepts."""
-    current: list[Any] = [Settings]
-    for part in path:
-        following: list[Any] = []
-        for annotation in current:
-            following.extend(_step(annotation, part))
-        current = following
-    keys: set[str] = set()
-    for model in _models(current):
-        keys |= {field.alias or name for name, field in model.model_fields.items()}
-    return keys - {"home", "config_path", "name"}
-
-
-def _step(annotation: Any, part: str | int) -> Iterator[Any]:
-    """Annotations one validation step below `annotation`: a key, a position, or the tag of a union."""
-    for option in _unwrap(annotation):
-        origin = get_origin(option)
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            kind = option.model_fields.get("kind")
-            if kind is not None and part in get_args(kind.annotation):
-                yield option
-            for name, field in option.model_fields.items():
-                if part in (name, field.alias):
-                    yield field.annotation
-        elif origin is dict:
-            yield get_args(option)[1]
-        elif origin is tuple:
-            yield get_args(option)[0]
-
-
-def _unwrap(annotation: Any) -> Iterator[Any]:
-    """The alternatives of a union, without Annotated and None."""
-    origin = get_origin(annotation)
-    if hasattr(annotation, "__metadata__"):
-        yield from _unwrap(get_args(annotation)[0])
-    elif origin is not None and origin not in (dict, tuple, list, Literal):
-        for option in get_args(annotation):
-            yield from _unwrap(option)
-    elif annotation is not type(None):
-        yield annotation
-
-
-def _models(annotations: list[Any]) -> Iterator[type[BaseModel]]:
-    for annotation in annotations:
-        for option in _unwrap(annotation):
-            if isinstance(option, type) and issubclass(option, BaseModel):
-                yield option

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from models_ml.entities.link import NAME_ROOT, NAME_SPELLING, PLACE_STREET
+from models_ml.entities.comparisons import NAME_ROOT, NAME_SPELLING, PLACE_STREET
+from models_ml.entities.tables import count, load_arrays, load_labels
 
 if TYPE_CHECKING:
     import datetime
@@ -121,7 +122,7 @@ def create_cluster_table(con: duckdb.DuckDBPyConnection) -> int:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    size = _count(con, "record")
+    size = count(con, "record")
     edges = con.execute(
         "SELECT record_no_l - 1 AS l, record_no_r - 1 AS r FROM judged"
         " WHERE verdict IN ('accepted', 'steward_same')"
@@ -130,7 +131,7 @@ def create_cluster_table(con: duckdb.DuckDBPyConnection) -> int:
         (np.ones(len(edges["l"]), dtype=np.int8), (edges["l"], edges["r"])), shape=(size, size)
     )
     _, labels = connected_components(graph, directed=False)
-    _load_labels(con, "component", labels)
+    load_labels(con, "component", labels)
     con.execute("""
         CREATE OR REPLACE TABLE contradiction AS
         WITH member AS (
@@ -156,7 +157,7 @@ def create_cluster_table(con: duckdb.DuckDBPyConnection) -> int:
         WHERE j.verdict = 'accepted' AND NOT j.is_strong
     """)
     refused = _relay_contradicting(con, labels)
-    _load_labels(con, "cluster", labels)
+    load_labels(con, "cluster", labels)
     con.execute("CREATE OR REPLACE TABLE refused (record_no_l INTEGER, record_no_r INTEGER, reason VARCHAR)")
     if refused:
         con.executemany("INSERT INTO refused (record_no_l, record_no_r, reason) VALUES (?, ?, ?)", refused)
@@ -304,7 +305,7 @@ def create_assignment_table(con: duckdb.DuckDBPyConnection, as_of: datetime.date
         FROM cluster c LEFT JOIN kept_code k USING (cluster_no) LEFT JOIN new_code n USING (cluster_no)
         ORDER BY c.record_no
     """)
-    return _count(con, "new_code")
+    return count(con, "new_code")
 
 
 def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
@@ -336,14 +337,14 @@ def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
         ORDER BY cluster_l, cluster_r
     """)
     questions = con.execute("SELECT cluster_l, cluster_r, match_probability FROM open_question").fetchnumpy()
-    size = _count(con, "record") + 1
+    size = count(con, "record") + 1
     # Zero means "no link" to scipy, so that the weight is 2 - probability, not 1 - probability.
     weights = coo_matrix(
         (2.0 - np.asarray(questions["match_probability"]), (questions["cluster_l"], questions["cluster_r"])),
         shape=(size, size),
     )
     forest = minimum_spanning_tree(weights.tocsr()).tocoo()
-    _load_arrays(
+    load_arrays(
         con, "forest", {"cluster_l": forest.row.astype(np.int32), "cluster_r": forest.col.astype(np.int32)}
     )
     con.execute("""
@@ -360,92 +361,3 @@ def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
         WHERE j.verdict <> 'review' AND coalesce(f.reason, '') <> 'same_system' OR q.record_no_l IS NOT NULL
         ORDER BY 1, 2
     """)
-
-
-def create_group_table(con: duckdb.DuckDBPyConnection) -> int:
-    """Create `code_group` (customer_code, group_code); returns the records whose parent is unknown.
-
-    A customer's parent is the one most of its records name (ties: the older code). The group's code is the
-    code of the topmost parent; where parents run in a circle, the oldest code on the circle stands for the
-    top.
-    """
-    import numpy as np
-
-    con.execute("""
-        CREATE OR REPLACE TABLE code_parent AS
-        SELECT a.customer_code, b.customer_code AS parent_code
-        FROM record r JOIN assignment a USING (record_no)
-        JOIN record q ON q.source_system = r.source_system AND q.customer_id = r.parent_customer_id
-        JOIN assignment b ON b.record_no = q.record_no
-        WHERE a.customer_code <> b.customer_code
-        GROUP BY a.customer_code, b.customer_code
-        QUALIFY row_number() OVER (PARTITION BY a.customer_code ORDER BY count(*) DESC, b.customer_code) = 1
-    """)
-    con.execute("""
-        CREATE OR REPLACE TABLE code_list AS
-        SELECT customer_code,
-            (row_number() OVER (ORDER BY length(customer_code), customer_code) - 1)::INTEGER AS code_index
-        FROM (SELECT DISTINCT customer_code FROM assignment)
-    """)
-    parents = con.execute("""
-        SELECT c.code_index AS child, p.code_index AS parent
-        FROM code_parent JOIN code_list c USING (customer_code)
-            JOIN code_list p ON p.customer_code = parent_code
-    """).fetchnumpy()
-    size = _count(con, "code_list")
-    parent = np.arange(size, dtype=np.int32)
-    parent[parents["child"]] = parents["parent"]
-    # Pointer jumping: after k doublings every customer points 2^k parents up, past any top or onto its
-    # circle; alongside, the oldest code met on the way is kept, which on a circle of that length is the
-    # oldest of the circle.
-    top, oldest = parent.copy(), parent.copy()
-    for _ in range(max(size, 2).bit_length()):
-        oldest = np.minimum(oldest, oldest[top])
-        top = top[top]
-    is_top = parent[top] == top
-    group = np.where(is_top, top, oldest[top])
-    _load_arrays(
-        con,
-        "group_index",
-        {"code_index": np.arange(size, dtype=np.int32), "group_index": group.astype(np.int32)},
-    )
-    con.execute("""
-        CREATE OR REPLACE TABLE code_group AS
-        SELECT c.customer_code, g.customer_code AS group_code
-        FROM group_index i JOIN code_list c ON c.code_index = i.code_index
-        JOIN code_list g ON g.code_index = i.group_index
-        ORDER BY c.code_index
-    """)
-    return int(
-        con.execute("""
-        SELECT count(*) FROM record r WHERE parent_customer_id IS NOT NULL AND NOT EXISTS (FROM record q
-            WHERE q.source_system = r.source_system AND q.customer_id = r.parent_customer_id)
-    """).fetchall()[0][0]
-    )
-
-
-def _load_labels(con: duckdb.DuckDBPyConnection, table: str, labels: np.ndarray) -> None:
-    """Create `table` (record_no, cluster_no) from labels; cluster_no is the smallest record_no of each."""
-    import numpy as np
-
-    _load_arrays(
-        con,
-        "label",
-        {"record_no": np.arange(1, len(labels) + 1, dtype=np.int32), "label": labels.astype(np.int64)},
-    )
-    con.execute(f"""
-        CREATE OR REPLACE TABLE {table} AS
-        SELECT record_no, min(record_no) OVER (PARTITION BY label) AS cluster_no FROM label ORDER BY record_no
-    """)
-
-
-def _load_arrays(con: duckdb.DuckDBPyConnection, table: str, columns: dict[str, np.ndarray]) -> None:
-    import pyarrow as pa
-
-    con.register("arrays_to_load", pa.table(columns))
-    con.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM arrays_to_load")
-    con.unregister("arrays_to_load")
-
-
-def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
-    return int(con.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])

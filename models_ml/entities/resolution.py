@@ -12,19 +12,16 @@ from models_ml.entities.assign import (
     OPEN_END,
     create_assignment_table,
     create_cluster_table,
-    create_group_table,
     create_judged_table,
     create_review_table,
 )
-from models_ml.entities.link import (
-    LinkModel,
-    create_candidate_table,
-    create_pair_table,
-    default_levels,
-    install_pair_macros,
-)
+from models_ml.entities.comparisons import install_pair_macros
+from models_ml.entities.corporate_groups import create_group_table
+from models_ml.entities.decisions import checked_decisions, load_decisions
+from models_ml.entities.link import LinkModel, create_candidate_table, create_pair_table, default_levels
 from models_ml.entities.normalise import INPUT_COLUMNS, create_record_table
-from models_ml.entities.settings import DecisionError, ResolveOutcome, ResolveSettings
+from models_ml.entities.settings import ResolveOutcome, ResolveSettings
+from models_ml.entities.tables import scalar
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,14 +73,14 @@ def resolve(
     ValueError: `customers` lacks a column, or a (source_system, customer_id) stands in it twice or is empty.
     DecisionError: decisions are ill-formed, or "same" rows join what a "different" row parts.
     """
-    known = _checked_decisions(decisions or (), as_of)
+    known = checked_decisions(decisions or (), as_of)
     _check_input(con, customers)
     with _scratch(con) as work:
         columns = ", ".join(f"CAST({column} AS VARCHAR) AS {column}" for column in INPUT_COLUMNS)
         con.execute(f"CREATE TABLE {_SCRATCH}.main.customer_input AS SELECT {columns} FROM {customers}")
         create_record_table(work, "customer_input", "record")
         install_pair_macros(work)
-        applied = _load_decisions(work, known)
+        applied = load_decisions(work, known)
         _load_prior(con, work, as_of)
         candidates = create_candidate_table(work, settings)
         if candidates:
@@ -106,19 +103,19 @@ def resolve(
             raise
     day = f"DATE '{as_of.isoformat()}'"
     return ResolveOutcome(
-        records=_scalar(con, "SELECT count(*) FROM core.customer_xref"),
-        customers=_scalar(con, "SELECT count(DISTINCT customer_code) FROM core.customer_xref"),
+        records=scalar(con, "SELECT count(*) FROM core.customer_xref"),
+        customers=scalar(con, "SELECT count(DISTINCT customer_code) FROM core.customer_xref"),
         new_codes=new_codes,
-        merged_codes=_scalar(con, f"SELECT count(*) FROM core.customer_alias WHERE since = {day}"),
-        split_records=_scalar(con, f"SELECT count(*) FROM core.customer_split WHERE split_on = {day}"),
-        accepted_pairs=_scalar(
+        merged_codes=scalar(con, f"SELECT count(*) FROM core.customer_alias WHERE since = {day}"),
+        split_records=scalar(con, f"SELECT count(*) FROM core.customer_split WHERE split_on = {day}"),
+        accepted_pairs=scalar(
             con, "SELECT count(*) FROM core.match_candidate WHERE status IN ('accepted', 'steward_same')"
         ),
-        review_pairs=_scalar(con, "SELECT count(*) FROM core.match_candidate WHERE status = 'review'"),
+        review_pairs=scalar(con, "SELECT count(*) FROM core.match_candidate WHERE status = 'review'"),
         conflicts=conflicts,
         decisions_applied=applied,
         decisions_unmatched=len(known) - applied,
-        groups=_scalar(con, "SELECT count(DISTINCT group_code) FROM core.customer_group"),
+        groups=scalar(con, "SELECT count(DISTINCT group_code) FROM core.customer_group"),
         unknown_parents=unknown_parents,
         model=model.origin,
         model_reason=model.reason,
@@ -157,95 +154,6 @@ def _check_input(con: duckdb.DuckDBPyConnection, customers: str) -> None:
             f"{customers} must hold each (source_system, customer_id) once, and no empty one; found {shown}. "
             "The uniqueness rule of the gate should have quarantined them"
         )
-
-
-Key = tuple[str, str]
-
-
-def _checked_decisions(rows: Sequence[dict[str, Any]], as_of: datetime.date) -> dict[tuple[Key, Key], str]:
-    """The decisions in force on `as_of`, by pair of (source_system, customer_id); raises DecisionError."""
-    problems: list[str] = []
-    latest: dict[tuple[Key, Key], tuple[datetime.date, str]] = {}
-    for number, row in enumerate(rows, start=1):
-        left = (str(row.get("source_system_l") or ""), str(row.get("customer_id_l") or ""))
-        right = (str(row.get("source_system_r") or ""), str(row.get("customer_id_r") or ""))
-        decision, decided = row.get("decision"), row.get("decided_on")
-        if not all(left + right):
-            problems.append(f"row {number}: source_system and customer_id must be given on both sides")
-            continue
-        if left == right:
-            problems.append(f"row {number}: {left[0]} {left[1]} stands on both sides")
-            continue
-        if decision not in ("same", "different"):
-            problems.append(f"row {number}: decision is {decision!r}; same or different is valid")
-            continue
-        try:
-            day = decided if isinstance(decided, datetime.date) else datetime.date.fromisoformat(str(decided))
-        except ValueError:
-            problems.append(f"row {number}: decided_on is {decided!r}; a date YYYY-MM-DD is valid")
-            continue
-        if day > as_of:
-            continue
-        pair = (left, right) if left < right else (right, left)
-        known = latest.get(pair)
-        if known is not None and known[0] == day and known[1] != decision:
-            problems.append(
-                f"row {number}: {_spelt(pair)} is decided same and different on {day}; keep one row"
-            )
-            continue
-        if known is None or known[0] <= day:
-            latest[pair] = (day, decision)
-    decided_pairs = {pair: decision for pair, (_, decision) in sorted(latest.items())}
-    problems += _contradictions(decided_pairs)
-    if problems:
-        raise DecisionError("steward decisions: " + "; ".join(problems))
-    return decided_pairs
-
-
-def _contradictions(decisions: dict[tuple[Key, Key], str]) -> list[str]:
-    """Pairs decided different whose two records are joined by other decisions of "same"."""
-    neighbours: dict[Key, set[Key]] = defaultdict(set)
-    for (left, right), decision in decisions.items():
-        if decision == "same":
-            neighbours[left].add(right)
-            neighbours[right].add(left)
-    found = []
-    for pair, decision in decisions.items():
-        if decision != "different":
-            continue
-        reached, frontier = {pair[0]}, [pair[0]]
-        while frontier:
-            fresh = neighbours.get(frontier.pop(), set()) - reached
-            reached |= fresh
-            frontier += fresh
-        if pair[1] in reached:
-            found.append(
-                f"{_spelt(pair)} is decided different, yet other rows call them the same as "
-                f"{', '.join(' '.join(key) for key in sorted(reached - set(pair)))}; withdraw one row"
-            )
-    return found
-
-
-def _spelt(pair: tuple[Key, Key]) -> str:
-    return f"{' '.join(pair[0])} / {' '.join(pair[1])}"
-
-
-def _load_decisions(work: duckdb.DuckDBPyConnection, decisions: dict[tuple[Key, Key], str]) -> int:
-    """Create `steward` (record_no_l < record_no_r, decision); returns how many have both records."""
-    work.execute("CREATE TABLE stated (sl VARCHAR, cl VARCHAR, sr VARCHAR, cr VARCHAR, decision VARCHAR)")
-    if decisions:
-        work.executemany(
-            "INSERT INTO stated (sl, cl, sr, cr, decision) VALUES (?, ?, ?, ?, ?)",
-            [(*left, *right, decision) for (left, right), decision in decisions.items()],
-        )
-    work.execute("""
-        CREATE TABLE steward AS
-        SELECT least(l.record_no, r.record_no) AS record_no_l,
-            greatest(l.record_no, r.record_no) AS record_no_r, decision
-        FROM stated JOIN record l ON l.source_system = sl AND l.customer_id = cl
-        JOIN record r ON r.source_system = sr AND r.customer_id = cr ORDER BY 1, 2
-    """)
-    return _scalar(work, "SELECT count(*) FROM steward")
 
 
 def _load_prior(
@@ -311,7 +219,7 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
     scratch = f"{_SCRATCH}.main"
     history, split = "core.xref_history", "core.customer_split"
     # Every night leaves its weights, so they tell which nights there have been.
-    if _scalar(con, f"SELECT count(*) FROM core.match_parameter WHERE as_of_date > {day}"):
+    if scalar(con, f"SELECT count(*) FROM core.match_parameter WHERE as_of_date > {day}"):
         # Later nights built on what this one recorded; whoever runs it again works on a copy.
         con.execute(f"CREATE OR REPLACE TEMP TABLE earlier_history AS FROM {history}")
         con.execute(f"CREATE OR REPLACE TEMP TABLE earlier_split AS FROM {split}")
@@ -426,7 +334,3 @@ def _publish(con: duckdb.DuckDBPyConnection, as_of: datetime.date) -> None:
     con.execute(f"CREATE OR REPLACE TABLE core.customer_group AS SELECT * FROM {scratch}.code_group")
     con.execute("DROP TABLE IF EXISTS temp.earlier_history")
     con.execute("DROP TABLE IF EXISTS temp.earlier_split")
-
-
-def _scalar(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    return int(con.execute(sql).fetchall()[0][0])

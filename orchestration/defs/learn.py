@@ -43,7 +43,7 @@ POLICY_TABLES = ("rating_scale", "score_scale", "score_rule", "model_gate", "exp
 def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator[dg.MaterializeResult[None]]:
     """Train candidates, judge them beside champion and baselines, and keep the registry."""
     from models_ml import registry
-    from models_ml.nightly import learn
+    from models_ml.learn_and_score import learn
     from models_ml.policy import read_policy
 
     with night_step(context, night, "learn_model"):

@@ -42,7 +42,7 @@ def score_customers(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Score every customer known at the night's day with the model that learning chose."""
     from models_ml import registry
-    from models_ml.nightly import score_night
+    from models_ml.learn_and_score import score_night
     from models_ml.policy import read_policy
 
     with night_step(context, night, "score_customers"):

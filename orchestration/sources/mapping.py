@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from orchestration.sources.config import FieldMapping, Mapped, Repair
 from orchestration.sources.contract import EXTRA_COLUMN, Field, Table
 from orchestration.sources.errors import SourceError, closest
+from orchestration.sources.field_mapping import FieldMapping, Mapped, Repair
 
 # Columns every landed feed carries beside its own.
 LINE_COLUMNS = ("_seq", "_source_file", "_source_row")

@@ -30,7 +30,6 @@ import yaml
 
 from models_ml import registry
 from models_ml.model import predict_pd
-from models_ml.policy import read_policy_folder
 from orchestration import dbt_runner
 from orchestration.home import NewerStateError
 from orchestration.migrations import MIGRATIONS, bring_forward, forward, schema_state
@@ -40,6 +39,7 @@ from orchestration.settings import load_settings
 from orchestration.sources import contract
 from orchestration.sources.landing import land
 from orchestration.warehouse import prepare_warehouse
+from tests.factories import seeded_policy
 from tests.pipeline.conftest import Company, invoke
 
 ARCHIVE = Path(__file__).with_name("state_0a62b5b.tar.xz")
@@ -398,8 +398,7 @@ def test_column_added_to_a_history_of_dbt_comes_to_folders_that_exist(
 def test_learned_models_of_before_predict_what_they_did(home: Home) -> None:
     folder = home.company.folder.parent / "learned"
     predicted = pd.read_csv(folder / "predicted.csv")
-    seeds = Path(__file__).parents[2] / "dbt_project" / "seeds" / "policy"
-    rules = read_policy_folder(seeds, as_of=date(2025, 12, 31)).score_rules
+    rules = seeded_policy(as_of=date(2025, 12, 31)).score_rules
     names = sorted(path.name for path in folder.iterdir() if path.is_dir())
     assert [name.split("-")[0] for name in names] == ["expert", "scorecard", "xgboost"]
     for name in names:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from orchestration.sources.config import FileFeed, FileSource, FileTable
 from orchestration.sources.connectors import file_formats
-from orchestration.sources.connectors.file_formats import Fingerprint, SourceFile
 from orchestration.sources.connectors.protocol import Feed, History, Reading, Visit, labelled
+from orchestration.sources.connectors.source_file import Fingerprint, SourceFile
 from orchestration.sources.contract import CONTRACT
 from orchestration.sources.errors import SourceError
 from orchestration.sources.mapping import check_columns, needed_columns

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from orchestration.sources.config import Mapped
-from orchestration.sources.connectors.file_formats import SourceFile
+from orchestration.sources.connectors.source_file import SourceFile
+from orchestration.sources.field_mapping import Mapped
 from orchestration.sources.waiting import Watch
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ import random
 import re
 import threading
 import time
-import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from orchestration.sources.config import CREDENTIAL_NAME, RestSource, RestTable
+from orchestration.sources.connectors.exchange import GOOD, Exchange, TooLarge, Unreadable
 from orchestration.sources.errors import SourceError, TransientSourceError
 from orchestration.sources.waiting import Watch
 
@@ -27,8 +27,6 @@ LEAST_BYTES_PER_SECOND = 1000
 LONGEST_PAUSE_SECONDS = 60.0
 # A wait asked for by the service is told where it is longer than this.
 TOLD_PAUSE_SECONDS = 5.0
-_CHUNK_BYTES = 65_536
-_GOOD = (200, 201, 202, 203)
 
 Origin = tuple[str, str, int]
 Read = TypeVar("Read")
@@ -36,14 +34,6 @@ Read = TypeVar("Read")
 
 class BrokenAnswer(Exception):
     """An answer that another try may mend; the text says what was wrong with it."""
-
-
-class _TooLarge(Exception):
-    pass
-
-
-class _Unreadable(Exception):
-    pass
 
 
 @dataclass(frozen=True)
@@ -175,9 +165,9 @@ class Service:
             pause *= random.uniform(0.75, 1.0)
             try:
                 exchange = self._exchange(url, params)
-                if exchange.status in _GOOD:
+                if exchange.status in GOOD:
                     return read(Answer(url, exchange.headers, bytes(exchange.body)))
-                said = f"answered HTTP {exchange.status} {_phrase(exchange.status)}".strip()
+                said = f"answered HTTP {exchange.status} {_status_phrase(exchange.status)}".strip()
                 if exchange.status != 429 and exchange.status < 500:
                     raise self._refused(exchange, said)
                 received = f"{said} after {attempts} attempts"
@@ -212,9 +202,9 @@ class Service:
         time.sleep(max(0.0, min(seconds, left)))
         self._check_time()
 
-    def _exchange(self, url: str, params: Mapping[str, Any]) -> _Exchange:
+    def _exchange(self, url: str, params: Mapping[str, Any]) -> Exchange:
         """One request and its answer; raises BrokenAnswer where there is none, or not a whole one."""
-        exchange = _Exchange(self._source.timeout_seconds, self._source.max_answer_mb * 1_000_000)
+        exchange = Exchange(self._source.timeout_seconds, self._source.max_answer_mb * 1_000_000)
         try:
             send = self._sender(url, params)
         except Exception as error:
@@ -248,7 +238,7 @@ class Service:
 
         is_own = origin_of(url) == self._origin
         request = requests.Request(
-            "GET", url, params=dict(params), auth=self._authorize if is_own else _nothing
+            "GET", url, params=dict(params), auth=self._authorize if is_own else _send_as_is
         )
         # Cookies belong to a host, not to an origin, so another origin is asked outside of the session.
         asking = self._session if is_own else requests.Session()
@@ -272,13 +262,13 @@ class Service:
         import urllib3
 
         attempts = self._source.attempts
-        if isinstance(error, _TooLarge):
+        if isinstance(error, TooLarge):
             return SourceError(
                 self._where,
                 f"an answer is larger than {self._source.max_answer_mb:,} MB",
                 remedy="ask for smaller pages (`page_size`), or raise `max_answer_mb`",
             )
-        if isinstance(error, _Unreadable):
+        if isinstance(error, Unreadable):
             return SourceError(
                 self._where,
                 str(error),
@@ -302,7 +292,7 @@ class Service:
             remedy="check `url` and `path`",
         )
 
-    def _refused(self, exchange: _Exchange, said: str) -> SourceError:
+    def _refused(self, exchange: Exchange, said: str) -> SourceError:
         if 300 <= exchange.status < 400 and "location" in exchange.headers:
             location = exchange.headers["location"]
             try:
@@ -367,76 +357,12 @@ def _http_date(text: str) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-@dataclass
-class _Exchange:
-    """A request under way: `run` fills it in, and `done` is set when it has ended in an answer or in `error`."""
-
-    timeout_seconds: float
-    most_bytes: int
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytearray = field(default_factory=bytearray)
-    received: int = 0
-    error: BaseException | None = None
-    done: threading.Event = field(default_factory=threading.Event)
-    is_abandoned: bool = False
-
-    def abandon(self) -> None:
-        """Nobody waits any more: stop reading at the next byte."""
-        self.is_abandoned = True
-
-    def run(self, send: Callable[[], requests.Response]) -> None:
-        try:
-            response = send()
-            try:
-                self.status = response.status_code
-                self.headers = {name.lower(): value for name, value in response.headers.items()}
-                if self.status in _GOOD:
-                    self._read(response.raw)
-            finally:
-                response.close()
-        # Told by the thread that waits, whatever it is.
-        except BaseException as error:
-            self.error = error
-        self.done.set()
-
-    def _read(self, raw: Any) -> None:
-        packed = self.headers.get("content-encoding", "").strip().lower()
-        if packed not in ("", "identity", "gzip", "x-gzip"):
-            raise _Unreadable("the answer is packed in a way that was not asked for")
-        unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if packed.endswith("gzip") else None
-        while chunk := raw.read1(_CHUNK_BYTES, decode_content=False):
-            if self.is_abandoned:
-                return
-            self.received += len(chunk)
-            while unpack is not None and chunk:
-                try:
-                    self._keep(unpack.decompress(chunk, _CHUNK_BYTES))
-                except zlib.error as error:
-                    raise _Unreadable("the answer says it is gzip, but cannot be unpacked") from error
-                chunk = unpack.unconsumed_tail
-                if unpack.eof:
-                    # A file of several members goes on; anything else after the end means nothing.
-                    chunk = unpack.unused_data if unpack.unused_data.startswith(b"\x1f") else b""
-                    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if chunk else unpack
-            if unpack is None:
-                self._keep(chunk)
-        if unpack is not None and not unpack.eof:
-            raise EOFError
-
-    def _keep(self, content: bytes) -> None:
-        self.body += content
-        if len(self.body) > self.most_bytes:
-            self.body.clear()
-            raise _TooLarge
-
-
-def _nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _send_as_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """No credentials, and none from a `.netrc` either."""
     return request
 
 
-def _phrase(status: int) -> str:
+def _status_phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:

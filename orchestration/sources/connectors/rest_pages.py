@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestration.sources.config import RestSource, RestTable
+from orchestration.sources.connectors.json_records import (
+    DEEPEST,
+    SEARCHED_CHARACTERS,
+    LineWriter,
+    endless,
+    is_cut_short,
+    kind_of,
+    parse,
+    prune,
+    shown_key,
+)
 from orchestration.sources.connectors.requesting import Answer, Service, cut_short, shown_url
-from orchestration.sources.contract import CONTRACT
 from orchestration.sources.errors import SourceError
 from orchestration.sources.waiting import Watch
 
-# What may stand at the end of cut JSON and is no value yet: part of a word, of a number or of an escape.
-_BEGUN = re.compile(r"t|tr|tru|f|fa|fal|fals|n|nu|nul|,|-|[.]|[.]?[eE][+-]?|\\?u?[0-9a-fA-F]{0,4}")
-# Levels of lists and objects within a record.
-DEEPEST = 100
 EMPTY_PAGES = 100
-_TOO_DEEP = "\ud800 nested too deep"
 _ERROR_KEYS = ("error", "errors", "error_message", "errorMessage", "error_description", "fault", "exception")
 _NO_ERROR = ("", "0", "no", "none", "null", "false", "ok", "success")
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
-# Texts up to this many characters are searched for the record that is nested too deep.
-_SEARCHED_CHARACTERS = 8_000_000
 
 
 class _Page(NamedTuple):
@@ -57,7 +57,7 @@ def download(
     count = 0
     try:
         service = Service(source, table, where, watch or Watch())
-        writer = _Writer(where, table_name, table)
+        writer = LineWriter(where, table_name, table)
         with partial.open("w", encoding="utf-8") as handle:
             for number, page in enumerate(_pages(service, table, where, since), start=1):
                 lines = writer.lines(number, page.records)
@@ -107,7 +107,7 @@ def _pages(service: Service, table: RestTable, where: str, since: str | None) ->
         yield page
         empty = empty + 1 if not page.records else 0
         if empty > EMPTY_PAGES:
-            raise _endless(where, f"the last {EMPTY_PAGES} pages were empty, and there is a next one")
+            raise endless(where, f"the last {EMPTY_PAGES} pages were empty, and there is a next one")
         match table.paginator:
             case "page_number" | "offset" if not page.records:
                 return
@@ -123,7 +123,7 @@ def _pages(service: Service, table: RestTable, where: str, since: str | None) ->
                 if isinstance(cursor, (dict, list, bool)):
                     raise SourceError(
                         where,
-                        f"the cursor after page {number} is a {_kind(cursor)}, not a text or a number",
+                        f"the cursor after page {number} is a {kind_of(cursor)}, not a text or a number",
                         remedy="correct `next_path`",
                     )
                 shown = ascii(service.without_secrets(str(cursor)))[:60]
@@ -149,16 +149,8 @@ def _pages(service: Service, table: RestTable, where: str, since: str | None) ->
 def _note(where: str, followed: dict[str, int], reference: str, number: int, what: str) -> None:
     """Remember where a page led; raises SourceError where an earlier page led there too."""
     if reference in followed:
-        raise _endless(where, f"{what} is that after page {followed[reference]} again")
+        raise endless(where, f"{what} is that after page {followed[reference]} again")
     followed[reference] = number
-
-
-def _endless(where: str, received: str) -> SourceError:
-    return SourceError(
-        where,
-        f"the service never comes to an end: {received}",
-        remedy="correct `paginator`, `page_param` and `next_path` as the service's documentation says",
-    )
 
 
 class _Reader:
@@ -190,7 +182,9 @@ class _Reader:
         else:
             found = [match.value for match in self._records_path.find(body)]
             if not found:
-                names = ", ".join(map(_shown_key, list(body)[:20])) if isinstance(body, dict) else _kind(body)
+                names = (
+                    ", ".join(map(shown_key, list(body)[:20])) if isinstance(body, dict) else kind_of(body)
+                )
                 raise SourceError(
                     self._where,
                     f"the answer has no list at {self._table.records!r}",
@@ -209,7 +203,7 @@ class _Reader:
     def _json(self, answer: Answer) -> Any:
         text = self._text(answer)
         try:
-            return _parsed(text)
+            return parse(text)
         except json.JSONDecodeError as error:
             if is_cut_short(text):
                 raise cut_short(self._attempts) from error
@@ -221,8 +215,8 @@ class _Reader:
             ) from error
         except RecursionError as error:
             try:
-                if len(text) <= _SEARCHED_CHARACTERS:
-                    return _parsed(_pruned(text))
+                if len(text) <= SEARCHED_CHARACTERS:
+                    return parse(prune(text))
             except (json.JSONDecodeError, RecursionError):
                 # Which record it is cannot be told.
                 pass
@@ -257,75 +251,6 @@ class _Reader:
             ) from error
 
 
-class _Writer:
-    """Turns records into lines, and knows which pages there have been."""
-
-    def __init__(self, where: str, table_name: str, table: RestTable) -> None:
-        self._where = where
-        mappings = [table.mapping_for(name) for name in CONTRACT[table_name].key]
-        self._keys = [
-            mapping.column for mapping in mappings if mapping is not None and mapping.column is not None
-        ]
-        self._knows_keys = len(self._keys) == len(mappings)
-        self._pages: dict[bytes, int] = {}
-        self._written = 0
-
-    def lines(self, number: int, records: Sequence[Any]) -> list[str]:
-        """A page's records as lines of JSON; raises SourceError where one is unfit or the page was there before."""
-        lines = [self._line(place, record) for place, record in enumerate(records, start=self._written + 1)]
-        self._written += len(lines)
-        prints = [hashlib.sha256("".join(lines).encode()).digest()] if lines else []
-        if self._knows_keys and len(records) > 1:
-            keys = sorted(json.dumps([record.get(key) for key in self._keys]) for record in records)
-            # Where keys tell rows apart they tell pages apart too, though a time stamp in them may change.
-            if len(set(keys)) == len(keys):
-                prints.append(hashlib.sha256("\n".join(keys).encode()).digest())
-        for fingerprint in prints:
-            if fingerprint in self._pages:
-                before = self._pages[fingerprint]
-                raise _endless(self._where, f"page {number} holds the records of page {before} again")
-        self._pages.update(dict.fromkeys(prints, number))
-        return lines
-
-    def _line(self, place: int, record: Any) -> str:
-        if not isinstance(record, dict):
-            raise SourceError(
-                self._where,
-                f"a record is {_kind(record)}, not an object (record {place})",
-                valid="a list of JSON objects",
-                remedy="set `records` to the JSON path of the list",
-            )
-        try:
-            line = json.dumps(record, ensure_ascii=False, allow_nan=False)
-            if line.count("[") + line.count("{") > DEEPEST and _depth(line) > DEEPEST:
-                raise RecursionError
-            line.encode()
-        except UnicodeEncodeError as error:
-            names = [key for key, value in record.items() if _has_surrogate(key) or _has_surrogate(value)]
-            if any(_TOO_DEEP in json.dumps(record[name], ensure_ascii=False) for name in names):
-                raise self._unfit(place, record, f"is nested deeper than {DEEPEST} levels", names) from error
-            raise self._unfit(place, record, "holds half a character (a lone surrogate)", names) from error
-        except RecursionError as error:
-            raise self._unfit(place, record, f"is nested deeper than {DEEPEST} levels") from error
-        except ValueError as error:
-            names = [key for key, value in record.items() if not _is_finite(value)]
-            raise self._unfit(
-                place, record, "holds a number that is none (NaN or infinite)", names
-            ) from error
-        return line + "\n"
-
-    def _unfit(self, place: int, record: dict[str, Any], what: str, names: Sequence[str] = ()) -> SourceError:
-        keys = [f"{key} {_shown_value(record[key])}" for key in self._keys if key in record]
-        named = f"record {place}" + (f" ({', '.join(keys)})" if keys else "")
-        inside = f" in {', '.join(map(_shown_key, names))}" if names else ""
-        return SourceError(
-            self._where,
-            f"{named} {what}{inside}",
-            valid="JSON that can be stored as UTF-8",
-            remedy="have the service mend that record",
-        )
-
-
 def _check_for_error(service: Service, table: RestTable, where: str, body: Any) -> None:
     """Raise SourceError where an answer without records says beside its empty list that something went wrong."""
     from dlt.common.jsonpath import find_values
@@ -356,72 +281,6 @@ def _check_for_error(service: Service, table: RestTable, where: str, body: Any) 
             )
 
 
-def is_cut_short(text: str) -> bool:
-    """Whether `text` is the beginning of a JSON object or array: right as far as it goes, but ending too early."""
-    if not text.lstrip().startswith(("{", "[")):
-        return False
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        in_text = error.msg.startswith("Unterminated string")
-        return in_text or _BEGUN.fullmatch(text[error.pos :].strip()) is not None
-    return False
-
-
-def _parsed(text: str) -> Any:
-    return json.loads(text, parse_float=_decimal, parse_int=_integer)
-
-
-def _decimal(text: str) -> float | str:
-    """A number with decimals; as text where a float would round it, so that money stays exact."""
-    return float(text) if len(text) <= 16 else text
-
-
-def _integer(text: str) -> int | str:
-    return int(text) if len(text) <= 1000 else text
-
-
-def _pruned(text: str) -> str:
-    """JSON text with a mark in place of whatever is nested too deep to be read."""
-    kept: list[str] = []
-    depth = begin = 0
-    for match in _STRUCTURE.finditer(text):
-        if match[0] in "[{":
-            depth += 1
-            if depth == DEEPEST + 10:
-                kept.append(text[begin : match.start()])
-        elif match[0] in "]}":
-            if depth == DEEPEST + 10:
-                kept.append(json.dumps(_TOO_DEEP))
-                begin = match.end()
-            depth -= 1
-    return "".join(kept) + text[begin:]
-
-
-def _depth(line: str) -> int:
-    deepest = depth = 0
-    for match in _STRUCTURE.finditer(line):
-        depth += (match[0] in "[{") - (match[0] in "]}")
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _has_surrogate(value: Any) -> bool:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _is_finite(value: Any) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return False
-    return True
-
-
 def _header_link(answer: Answer) -> str | None:
     """The address with the relation `next` in a Link header (RFC 8288)."""
     from requests.utils import parse_header_links
@@ -430,15 +289,3 @@ def _header_link(answer: Answer) -> str | None:
         if "next" in link.get("rel", "").lower().split():
             return link.get("url")
     return None
-
-
-def _kind(value: Any) -> str:
-    return "null" if value is None else type(value).__name__
-
-
-def _shown_key(key: str) -> str:
-    return key[:60] if key.isprintable() else ascii(key)[:60]
-
-
-def _shown_value(value: Any) -> str:
-    return repr(value)[:60]

@@ -8,10 +8,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from orchestration.sources.config import Mapped, Source
+from orchestration.sources.config import Source
 from orchestration.sources.connectors.kinds import connector_of
 from orchestration.sources.connectors.protocol import Feed, Reading, Visit
 from orchestration.sources.contract import CONTRACT, Table
+from orchestration.sources.field_mapping import Mapped
 from orchestration.sources.mapping import unmapped_columns
 from orchestration.sources.waiting import Watch
 

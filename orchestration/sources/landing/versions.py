@@ -10,8 +10,10 @@ from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, Table
 from orchestration.sources.errors import SourceError
 from orchestration.sources.landing.losses import Loss, measure_loss
+from orchestration.sources.landing.occurrences import number_occurrences
 from orchestration.sources.landing.planning import Plan
 from orchestration.sources.landing.records import record_repairs, record_totals
+from orchestration.sources.landing.temporary import drop, make
 from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ def append_versions(
     is_first = _is_first_load(connection, plan, as_of)
     plan.rounds = _split_deliveries(connection, plan)
     for round_number in range(1, plan.rounds + 1):
-        _make(connection, plan, "view", "delivery", f"select * from read_rows where _round = {round_number}")
-        live = _number_occurrences(connection, plan)
+        make(connection, plan, "view", "delivery", f"select * from read_rows where _round = {round_number}")
+        live = number_occurrences(connection, plan)
         if plan.is_full:
             loss = measure_loss(connection, plan, live, read)
         for name, count in _append_new(connection, plan, as_of, is_first).items():
@@ -51,24 +53,10 @@ def append_versions(
             deleted = _append_tombstones(connection, plan, as_of)
         record_repairs(connection, plan, queries)
     record_totals(connection, plan, relations, time_zone, as_of)
-    _drop(connection, plan, "new_rows", "delivery", "read_rows", "collected_rows", "picked_rows")
-    _drop(connection, plan, "vanished_rows", *(f"mapped_{number}" for number in queries))
+    drop(connection, plan, "new_rows", "delivery", "read_rows", "collected_rows", "picked_rows")
+    drop(connection, plan, "vanished_rows", *(f"mapped_{number}" for number in queries))
     names = sorted({*read, *landed, *deleted})
     return {name: (read.get(name, 0), landed.get(name, 0), deleted.get(name, 0)) for name in names}, loss
-
-
-def _make(connection: duckdb.DuckDBPyConnection, plan: Plan, kind: str, name: str, query: str) -> None:
-    """Create temp table or view `name`, whichever of the two it was before."""
-    if plan.made.get(name, kind) != kind:
-        _drop(connection, plan, name)
-    connection.execute(f"create or replace temp {kind} {name} as {query}")
-    plan.made[name] = kind
-
-
-def _drop(connection: duckdb.DuckDBPyConnection, plan: Plan, *names: str) -> None:
-    for name in names:
-        kind = plan.made.pop(name, "table")
-        connection.execute(f"drop {kind} if exists temp.{name}")
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
@@ -82,7 +70,7 @@ def _split_deliveries(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
     an older file must not undo what a later one has said.
     """
     if not plan.delivers_changes:
-        _make(connection, plan, "view", "read_rows", "select *, 1 as _round from collected_rows")
+        make(connection, plan, "view", "read_rows", "select *, 1 as _round from collected_rows")
         return 1
     connection.execute(
         f"""
@@ -94,7 +82,7 @@ def _split_deliveries(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
         """,
         {"system": plan.source_system},
     )
-    _make(
+    make(
         connection,
         plan,
         "table",
@@ -106,7 +94,7 @@ def _split_deliveries(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
         select *, 0 from collected_rows semi join brought using (_row_key, _source_file, _row_hash)
         """,
     )
-    _drop(connection, plan, "brought")
+    drop(connection, plan, "brought")
     row = connection.execute("select coalesce(max(_round), 1) from read_rows").fetchone()
     return max(1, int(row[0])) if row else 1
 
@@ -219,7 +207,7 @@ def _collect(connection: duckdb.DuckDBPyConnection, plan: Plan, queries: Mapping
     if not selects:
         nothing = ", ".join(f"cast(null as varchar) as {name}" for name in [*columns, "_row_hash"])
         selects = [f"select {nothing} where false"]
-    _make(connection, plan, "view", "collected_rows", " union all ".join(selects))
+    make(connection, plan, "view", "collected_rows", " union all ".join(selects))
 
 
 def _collect_picked(
@@ -239,7 +227,7 @@ def _collect_picked(
             for name in picked
         ]
         selects.append(f"select {', '.join([*columns, *flags])} from temp.mapped_{number}")
-    _make(connection, plan, "table", "picked_rows", " union all ".join(selects))
+    make(connection, plan, "table", "picked_rows", " union all ".join(selects))
     joins, values = [], []
     for name in plan.table.field_names:
         if name not in picked:
@@ -258,7 +246,7 @@ def _collect_picked(
         for name in columns
         if name not in ("_feed", "_seq", "_row_key")
     )
-    _make(
+    make(
         connection,
         plan,
         "table",
@@ -277,121 +265,6 @@ def _is_first_load(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: dat
         [plan.source_system, plan.table.name, as_of],
     ).fetchone()
     return row is None or row[0] == 0
-
-
-def _number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
-    """Split the delivery into new_rows (with their occurrence) and vanished_rows; returns the live rows compared.
-
-    A row is known where a live latest version has its key and content; content counts, not position, so
-    that rows sharing a key keep their occurrence when only some of them are delivered again. What is left
-    over updates the key's remaining occurrences in order, then opens new ones.
-    """
-    table = plan.table.name
-    # A database promises no order of its rows: those that share a key go by their content.
-    order = "_feed, _seq" if plan.read_files else "updated_at nulls first, _row_hash"
-    held = connection.execute(
-        f"select count(*) from raw.{table} where source_system = ?", [plan.source_system]
-    ).fetchone()
-    if held is None or held[0] == 0:
-        # Most keys stand alone; only where some do not, the order of their rows is needed.
-        repeated = "select _row_key from delivery group by _row_key having count(*) > 1"
-        if connection.execute(f"{repeated} limit 1").fetchone() is None:
-            _make(connection, plan, "view", "new_rows", "select *, 1 as _occurrence from delivery")
-        else:
-            number = f"cast(row_number() over (partition by _row_key order by {order}) as integer)"
-            _make(
-                connection,
-                plan,
-                "table",
-                "new_rows",
-                f"select *, 1 as _occurrence from delivery where _row_key not in ({repeated}) union all "
-                f"select *, {number} from delivery where _row_key in ({repeated})",
-            )
-        connection.execute("create or replace temp table vanished_rows (latest_rowid bigint)")
-        return 0
-    only_read = "" if plan.is_full else "and _row_key in (select _row_key from delivery)"
-    connection.execute(
-        f"""
-        create or replace temp table held_rows as
-        with latest as (
-            select _row_key, _occurrence, max(rowid) as latest_rowid,
-                   arg_max(_row_hash, rowid) as _row_hash, arg_max(_is_deleted, rowid) as _is_deleted
-            from raw.{table} where source_system = $system {only_read}
-            group by _row_key, _occurrence
-        )
-        select *,
-               row_number() over (partition by _row_key, _row_hash, _is_deleted order by _occurrence) as nth
-        from latest
-        """,
-        {"system": plan.source_system},
-    )
-    connection.execute(
-        f"""
-        create or replace temp table left_over as
-        with numbered as (
-            select *, row_number() over (partition by _row_key, _row_hash order by {order}) as nth
-            from delivery
-        )
-        select numbered.* exclude (nth),
-               row_number() over (partition by numbered._row_key order by {order}) as place
-        from numbered
-        anti join (select * from held_rows where not _is_deleted) as held
-          on held._row_key = numbered._row_key and held._row_hash = numbered._row_hash
-         and held.nth = numbered.nth
-        """
-    )
-    connection.execute(
-        f"""
-        create or replace temp table free_rows as
-        with numbered as (
-            select _row_key, _row_hash,
-                   row_number() over (partition by _row_key, _row_hash order by {order}) as nth from delivery
-        ),
-        unmatched as (
-            select held.* from held_rows as held
-            anti join numbered
-              on numbered._row_key = held._row_key and numbered._row_hash = held._row_hash
-             and numbered.nth = held.nth and not held._is_deleted
-        )
-        select *, row_number() over (partition by _row_key order by _is_deleted, _occurrence) as place
-        from unmatched
-        """
-    )
-    _make(
-        connection,
-        plan,
-        "table",
-        "new_rows",
-        """
-        with per_key as (
-            select held_rows._row_key, max(held_rows._occurrence) as last_occurrence,
-                   any_value(coalesce(free.free_count, 0)) as free_count
-            from held_rows
-            left join (select _row_key, count(*) as free_count from free_rows group by _row_key) as free
-              using (_row_key)
-            where held_rows._row_key in (select _row_key from left_over)
-            group by held_rows._row_key
-        )
-        select left_over.* exclude (place),
-               cast(coalesce(free_rows._occurrence, coalesce(per_key.last_occurrence, 0)
-                    + left_over.place - coalesce(per_key.free_count, 0)) as integer) as _occurrence
-        from left_over
-        left join free_rows on free_rows._row_key = left_over._row_key and free_rows.place = left_over.place
-        left join per_key on per_key._row_key = left_over._row_key
-        """,
-    )
-    connection.execute(
-        """
-        create or replace temp table vanished_rows as
-        select latest_rowid from free_rows
-        where not _is_deleted
-          and (_row_key, _occurrence) not in (select (_row_key, _occurrence) from new_rows)
-        """
-    )
-    live = connection.execute("select count(*) from held_rows where not _is_deleted").fetchone()
-    for name in ("held_rows", "left_over", "free_rows"):
-        connection.execute(f"drop table temp.{name}")
-    return int(live[0]) if live else 0
 
 
 def rebuild_landed(connection: duckdb.DuckDBPyConnection, table: Table, as_of: date, *, is_new: bool) -> None:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from models_ml.features import KNOWN_WITHOUT_LEDGER, NAMES, NO_LEDGER
-from models_ml.nightly import score_night
+from models_ml.learn_and_score import score_night
 from models_ml.train import LearnSettings, expert_model
 from tests.factories import fetch, insert_rows, make_warehouse, run_dbt, seeded_policy
 from tests.unit.dbt.test_features import AS_OF, FEATURES, Company

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from population import population
 
-from models_ml.nightly import LearnOutcome, learn
+from models_ml.learn_and_score import LearnOutcome, learn
 from models_ml.policy import Policy
 from models_ml.train import LearnSettings
 from tests.factories import seeded_policy

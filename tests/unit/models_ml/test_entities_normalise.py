@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from models_ml.entities.link import create_name_level_table
+from models_ml.entities.comparisons import create_name_level_table
 from models_ml.entities.normalise import INPUT_COLUMNS, create_record_table, install_name_macros
 
 CORES = [

@@ -4,17 +4,16 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from conftest import SEEDS
 
 from models_ml.policy import TABLES, PolicyError, read_match_rules, read_policy
-from tests.factories import seeded_policy
+from tests.factories import POLICY_SEEDS, seeded_policy
 
 AS_OF = date(2026, 1, 31)
 
 
 @pytest.fixture
 def tables() -> dict[str, pd.DataFrame]:
-    return {t: pd.read_csv(SEEDS / f"{t}.csv") for t in TABLES}
+    return {t: pd.read_csv(POLICY_SEEDS / f"{t}.csv") for t in TABLES}
 
 
 def test_the_seeds_hold_the_agreed_scale():
@@ -71,7 +70,7 @@ def test_a_policy_that_is_not_yet_valid_is_refused(tables):
 
 @pytest.fixture
 def match_rules() -> pd.DataFrame:
-    return pd.read_csv(SEEDS / "match_rule.csv")
+    return pd.read_csv(POLICY_SEEDS / "match_rule.csv")
 
 
 def test_a_stricter_matching_rule_holds_from_its_first_day(match_rules):

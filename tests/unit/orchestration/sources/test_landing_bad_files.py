@@ -15,6 +15,7 @@ from landing_company import Company
 
 from orchestration.sources.config import FileFeed
 from orchestration.sources.connectors import file_formats as files
+from orchestration.sources.connectors.source_file import SourceFile
 from orchestration.sources.errors import SourceError, TransientSourceError
 
 NIGHT = date(2026, 10, 30)
@@ -231,7 +232,7 @@ def test_workbook_with_a_damaged_part_is_explained(company: Company, part: str) 
 # ---------------------------------------------------------------- files that change
 
 
-def look(path: Path) -> files.SourceFile:
+def look(path: Path) -> SourceFile:
     feed = FileFeed(files=(str(path),))
     return files.inspect_file("crm", feed, path, path.name, files.fingerprint("crm", feed, path))
 

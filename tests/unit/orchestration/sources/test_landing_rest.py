@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from landing_company import Company
 
-from orchestration.sources.connectors.rest_pages import is_cut_short
+from orchestration.sources.connectors.json_records import is_cut_short
 from orchestration.sources.errors import SourceError, TransientSourceError
 
 NIGHT = date(2026, 10, 30)

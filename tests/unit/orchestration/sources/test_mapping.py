@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.sources.config import DECIMAL_FORMATS, Mapped, Repair
 from orchestration.sources.contract import CONTRACT, Field, FieldType
+from orchestration.sources.field_mapping import DECIMAL_FORMATS, Mapped, Repair
 from orchestration.sources.mapping import quoted, repair_sql, type_sql, unmapped_columns
 
 ZONE = "America/New_York"

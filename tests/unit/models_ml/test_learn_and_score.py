@@ -11,9 +11,9 @@ from population import population
 
 from models_ml.evaluate import COLUMNS as METRIC_COLUMNS
 from models_ml.features import BY_NAME, LABEL_COLUMNS, NAMES, FrameMismatch
+from models_ml.learn_and_score import RUN_COLUMNS, learn, score_night
 from models_ml.model import Champion, predict_pd
 from models_ml.monitor import COLUMNS as MONITORING_COLUMNS
-from models_ml.nightly import RUN_COLUMNS, learn, score_night
 from models_ml.registry import model_files
 from models_ml.train import LearnSettings
 
@@ -163,7 +163,7 @@ def test_unchanged_data_are_not_trained_again_and_the_champion_stays(
     def no_training(*_args, **_kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("models_ml.nightly.fit", no_training)
+    monkeypatch.setattr("models_ml.learn_and_score.fit", no_training)
     again = learn(
         training, as_of=AS_OF, settings=settings, policy=policy, champion=champion, stored=stored.get
     )

@@ -1,4 +1,4 @@
-"""Nightly: the one job over the whole graph, its schedule, and what frees the queue from runs that died."""
+"""The job `nightly` over the whole graph, its schedule, and what frees the queue from runs that died."""
 
 from collections.abc import Callable
 from datetime import date, datetime
