@@ -50,8 +50,8 @@ def claim_home(settings: Settings) -> None:
     tell whose it is, or publications are to be read by an unknown group, and WarehouseError where the folder cannot
     be used or a newer program has written it.
     """
-    refuse_newer_state(settings.home, settings.warehouse_path)
     usable_home(settings.home, write=True)
+    refuse_newer_state(settings.home, settings.warehouse_path)
     problem = ownership_problem(settings)
     if problem is not None:
         raise ConfigurationError((problem,))

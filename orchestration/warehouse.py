@@ -78,17 +78,13 @@ def check_warehouse(path: Path) -> None:
     """Find a damaged warehouse before a night builds on it; one that is not there yet is in order.
 
     Opens the file read-only and compares its size with what its header counts, which takes milliseconds. A byte
-    flipped in a table shows when that table is read; `trade-credit doctor` reads all of them. A file that a newer
-    program has written is not in order either.
+    flipped in a table shows when that table is read; `trade-credit doctor` reads all of them.
     Raises WarehouseError that says what is lost in which case and what to type.
     """
-    from orchestration.migrations import refuse_newer
-
     if not path.exists() and not path.is_symlink():
         return
     # Opening says best what is wrong with a file that cannot be opened; one that is cut may still open.
-    with open_warehouse(path, read_only=True) as connection:
-        refuse_newer(connection)
+    with open_warehouse(path, read_only=True):
         problem = size_problem(path, remedy=warehouse_remedy(path))
     if problem is not None:
         raise WarehouseError(f"{path} {problem}. {warehouse_remedy(path)}")

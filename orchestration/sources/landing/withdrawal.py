@@ -73,8 +73,7 @@ def withdraw_landings(connection: duckdb.DuckDBPyConnection, nights: Collection[
             versions, tables = versions + int(row[0]), tables + 1
     # The numbers of the rows that stay may change when the file is next written.
     connection.execute("delete from ops.landed_build")
-    if _exists(connection, "quarantine", "held"):
-        _hold_again(connection, list(nights))
+    _hold_again(connection, list(nights))
     for schema, name, column in _tables_of_nights(connection):
         connection.execute(
             f"delete from {schema}.{quoted(name)} where {column} in (select unnest(?))", [list(nights)]

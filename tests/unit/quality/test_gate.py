@@ -431,8 +431,7 @@ def test_unknown_tables_are_refused_before_anything_is_written(sound: Warehouse)
     sound.con.execute("DROP TABLE staging.landed_surveys")
     with pytest.raises(RuleError, match=r"table surveys has not landed"):
         sound.gate()
-    with pytest.raises(duckdb.CatalogException):
-        sound.rows("SELECT * FROM ops.dq_result")
+    assert sound.rows("SELECT * FROM ops.dq_result") == []
 
 
 def test_nothing_is_written_when_writing_fails(sound: Warehouse) -> None:

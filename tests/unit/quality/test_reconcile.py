@@ -57,7 +57,7 @@ def test_totals_of_a_later_load_say_nothing_about_an_earlier_night(warehouse: Wa
 def test_row_replaced_by_a_later_file_counts_for_both(warehouse: Warehouse) -> None:
     warehouse.add("invoices", amount="10.00", source_file="a.csv")
     warehouse.con.execute(
-        "INSERT INTO raw.invoices "
+        "INSERT INTO raw.invoices BY NAME "
         "SELECT * EXCLUDE (_first_loaded_at, _first_is_backfill) FROM staging.landed_invoices"
     )
     warehouse.con.execute("UPDATE staging.landed_invoices SET amount = '12.00', _source_file = 'b.csv'")
