@@ -316,10 +316,10 @@ def run_dbt(
     if command == "build":
         # Unit tests are about the SQL, not about this warehouse; `command="test"` runs them.
         arguments += ["--exclude-resource-type", "unit_test"]
+    # Running marks the manifest's nodes, so each run gets a copy of the parsed one. Parsing sets the environment.
+    manifest = _parsed_manifest().deepcopy()
     with _warehouse_environment(path):
         try:
-            # Running marks the manifest's nodes, so each run gets a copy of the parsed one.
-            manifest = _parsed_manifest().deepcopy()
             result = dbtRunner(manifest=manifest).invoke(arguments)
         finally:
             # dbt keeps its DuckDB connection for the life of the process, which would lock the file.
