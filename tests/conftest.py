@@ -2,6 +2,10 @@
 
 import os
 
+# Two workers share the cores: threads of linear algebra and of XGBoost would only wait for each other, busily.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 from orchestration import masking
