@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dagster._core.events import DagsterEvent, JobFailureData
-from dagster._core.events.log import EventLogEntry
-from dagster._core.execution.plan.objects import StepFailureData
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._serdes import deserialize_value, serialize_value
-from dagster_shared.error import SerializableErrorInfo
+from dagster._core.events import DagsterEvent, JobFailureData  # noqa: TID251
+from dagster._core.events.log import EventLogEntry  # noqa: TID251
+from dagster._core.execution.plan.objects import StepFailureData  # noqa: TID251
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage  # noqa: TID251
+from dagster._serdes import deserialize_value, serialize_value  # noqa: TID251
+from dagster_shared.error import SerializableErrorInfo  # noqa: TID251
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool

@@ -70,11 +70,11 @@ def create_night_run(
     trigger: str,
 ) -> dg.DagsterRun:
     """A run of `job` for one night, entered so that the web interface shows its day and can execute it again."""
-    from dagster._core.remote_origin import (
+    from dagster._core.remote_origin import (  # noqa: TID251
         ManagedGrpcPythonEnvCodeLocationOrigin,
         RemoteRepositoryOrigin,
     )
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin  # noqa: TID251
 
     location = ManagedGrpcPythonEnvCodeLocationOrigin(
         LoadableTargetOrigin(executable_path=sys.executable, module_name=LOCATION), LOCATION
@@ -95,8 +95,8 @@ def execute_here(
     instance: dg.DagsterInstance, job: dg.JobDefinition, run: dg.DagsterRun
 ) -> list[dg.DagsterEvent]:
     """Execute a run in this process; returns its events."""
-    from dagster._core.definitions.job_base import InMemoryJob
-    from dagster._core.execution.api import execute_run_iterator
+    from dagster._core.definitions.job_base import InMemoryJob  # noqa: TID251
+    from dagster._core.execution.api import execute_run_iterator  # noqa: TID251
 
     return list(execute_run_iterator(InMemoryJob(job), run, instance))
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestration.sources.contract import EXTRA_COLUMN, Field, Table
-from orchestration.sources.errors import SourceError, closest
 from orchestration.sources.field_mapping import FieldMapping, Mapped, Repair
 
 # Columns every landed feed carries beside its own.
@@ -44,71 +42,6 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """`text` as an SQL string."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def check_columns(where: str, mapped: Mapped, table: Table, columns: Sequence[str]) -> None:
-    """Raise SourceError where a mapped column is not among `columns`, naming what was found instead.
-
-    Where `fields` is omitted, the required contract fields must be there under their own names.
-    """
-    needed: dict[str, str] = {}
-    if mapped.fields is None:
-        needed = {name: name for name in table.required_fields}
-    else:
-        for field, mapping in mapped.fields.items():
-            wanted = [mapping.column, *(repair.when_equal_to for repair in mapping.repair)]
-            needed |= {column: field for column in wanted if column is not None}
-    for column, field in needed.items():
-        if column not in columns:
-            nearest = closest(column, columns)
-            hint = f"did you mean {nearest!r}? " if nearest else ""
-            raise SourceError(
-                where,
-                f"has no column {column!r}, which the mapping of {table.name}.{field} names",
-                valid=f"columns found: {', '.join(columns) or 'none'}",
-                remedy=f"{hint}name an existing column, or mend the export",
-            )
-        if list(columns).count(column) > 1:
-            raise SourceError(
-                where, f"has column {column!r} more than once", remedy="give each column its own name"
-            )
-
-
-def unmapped_columns(mapped: Mapped, columns: Sequence[str], table: Table) -> list[str]:
-    """The source columns that no contract field is mapped to, directly or by name in an SQL expression."""
-    mappings = [mapping for name in table.field_names if (mapping := mapped.mapping_for(name)) is not None]
-    named = {mapping.column for mapping in mappings}
-    named |= {repair.when_equal_to for mapping in mappings for repair in mapping.repair}
-    sql = " ".join(text for mapping in mappings for text in (mapping.sql, mapping.default_sql) if text)
-    in_quotes = {name.replace('""', '"').casefold() for name in re.findall(r'"((?:[^"]|"")*)"', sql)}
-    bare = set(re.findall(r"\w+", re.sub(r"\"[^\"]*\"|'[^']*'", " ", sql).casefold()))
-
-    def is_mapped(column: str) -> bool:
-        return column in named or column.casefold() in in_quotes | bare
-
-    return [column for column in columns if not is_mapped(column)]
-
-
-def needed_columns(
-    mapped: Mapped,
-    columns: Sequence[str],
-    table: Table,
-    only: Sequence[str] = (),
-    kept: Sequence[str] = (),
-) -> list[str]:
-    """The source columns worth reading: all of them where an SQL expression may name any.
-
-    `only` narrows to the columns that some contract fields need; `kept` are read though no field needs them.
-    """
-    names = set(kept)
-    for name in only or table.field_names:
-        mapping = mapped.mapping_for(name)
-        if mapping is None:
-            continue
-        if mapping.sql is not None or mapping.default_sql is not None or mapping.lookup is not None:
-            return list(columns)
-        names |= {mapping.column or ""} | {repair.when_equal_to or "" for repair in mapping.repair}
-    return [column for column in columns if column in names]
 
 
 def mapping_query(

@@ -19,7 +19,7 @@ from orchestration.sources.connectors.protocol import (
 )
 from orchestration.sources.contract import CONTRACT
 from orchestration.sources.errors import SourceError
-from orchestration.sources.mapping import check_columns, needed_columns
+from orchestration.sources.mapped_columns import check_columns, needed_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,7 @@ from orchestration.sources.connectors import file_formats, rest_pages
 from orchestration.sources.connectors.files import stream_of
 from orchestration.sources.connectors.protocol import Feed, History, Reading, Visit, less_days
 from orchestration.sources.contract import CONTRACT
-from orchestration.sources.mapping import check_columns, needed_columns
+from orchestration.sources.mapped_columns import check_columns, needed_columns
 
 
 class Rest:

@@ -13,7 +13,7 @@ from orchestration.sources.connectors.kinds import connector_of
 from orchestration.sources.connectors.protocol import Feed, Reading, Visit
 from orchestration.sources.contract import CONTRACT, Table
 from orchestration.sources.field_mapping import Mapped
-from orchestration.sources.mapping import unmapped_columns
+from orchestration.sources.mapped_columns import unmapped_columns
 from orchestration.sources.waiting import Watch
 
 if TYPE_CHECKING:

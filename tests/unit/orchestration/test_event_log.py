@@ -18,7 +18,7 @@ from dagster import (
     job,
     op,
 )
-from dagster._core.events import StepMaterializationData
+from dagster._core.events import StepMaterializationData  # noqa: TID251
 from dagster._utils.error import serializable_error_info_from_exc_info
 
 from orchestration.event_log import NightEventLog, without_secrets

@@ -687,7 +687,7 @@ def test_statistics_dagster_collected_without_our_settings_are_removed_unsent(
 
 
 def test_nothing_is_sent_by_a_process_that_switched_statistics_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dagster._core.telemetry_upload import is_running_in_test
+    from dagster._core.telemetry_upload import is_running_in_test  # noqa: TID251
 
     monkeypatch.delenv("DAGSTER_DISABLE_TELEMETRY", raising=False)
     monkeypatch.delenv("BUILDKITE", raising=False)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from orchestration.sources.contract import CONTRACT, Field, FieldType
 from orchestration.sources.field_mapping import DECIMAL_FORMATS, Mapped, Repair
-from orchestration.sources.mapping import quoted, repair_sql, type_sql, unmapped_columns
+from orchestration.sources.mapped_columns import unmapped_columns
+from orchestration.sources.mapping import quoted, repair_sql, type_sql
 
 ZONE = "America/New_York"
 
