@@ -59,22 +59,25 @@ def without_network(page: str) -> str:
     return page.replace("</head>", f"{_style()}\n</head>", 1).replace("</body>", f"{_FILTER}\n</body>", 1)
 
 
-def _build_pages(context: Any, tables: Sequence[str], docs_dir: Path) -> None:
-    """Data Docs of what `context` validated, one page a table under docs_dir/tables.
+def _build_pages(docs: Docs) -> None:
+    """One page a table under docs_dir/tables: what Great Expectations says of it, then what the scan found in it.
 
     Those of an earlier night are replaced; pages of marts join those of accepted tables, which were judged before.
     Built aside, because a site of Great Expectations removes pages that are not its own.
     """
-    if not all(table.startswith(MART) for table in tables):
-        shutil.rmtree(docs_dir / PAGES, ignore_errors=True)
+    if not all(table.startswith(MART) for table in docs.tables):
+        shutil.rmtree(docs.folder / PAGES, ignore_errors=True)
     with TemporaryDirectory() as aside:
-        _build_site(context, Path(aside))
+        _build_site(docs.context, Path(aside))
         for page in Path(aside).glob("validations/**/*.html"):
             # validations/<suite, its dots as folders>/<run name>/<run time>/<batch>.html
             table = ".".join(page.relative_to(aside).parts[1:-3])
-            target = docs_dir / PAGES / f"{table}.html"
+            target = docs.folder / PAGES / f"{table}.html"
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(without_network(page.read_text(encoding="utf-8")), encoding="utf-8")
+            text = without_network(page.read_text(encoding="utf-8"))
+            found = [finding for finding in docs.findings if finding[3] == table]
+            listed = f'<div class="container"><h2>What the scan found</h2>{_listed(found)}</div>'
+            target.write_text(text.replace("</body>", f"{listed}\n</body>", 1), encoding="utf-8")
 
 
 def _build_site(context: Any, folder: Path) -> None:
@@ -138,7 +141,7 @@ class Docs:
 
     def write(self) -> Path:
         """Write the pages and index.html; answers the path of that. Needs no connection."""
-        _build_pages(self.context, self.tables, self.folder)
+        _build_pages(self)
         return _write_index(self)
 
 
@@ -182,20 +185,10 @@ def _write_index(docs: Docs) -> Path:
         f"<body><h1>{title}</h1>",
         f"<p>{sum(row[1] for row in tables):,} rules over {len(tables):,} tables; {len(findings):,} found something. "
         "Tables that begin with mart. are what is published, the others what the sources delivered.</p>",
-        "<h2>What was found</h2><table><thead><tr><th>Found</th><th>Rule</th><th>Whose</th><th>What to do</th></tr>"
-        "</thead><tbody>",
+        f"<h2>What was found</h2>{_listed(findings, docs_dir)}",
     ]
-    for status, severity, rule, table, owner, dimension, expected, message, remedy, keys in findings:
-        word = "could not run" if status == "error" else severity
-        said = [shown(message or "", _LONGEST_MESSAGE), "; ".join(map(shown, keys or []))]
-        found = "<br>".join(part for part in said if part)
-        lines.append(
-            f'<tr><td class="{escape(status)}">{escape(word)}</td><td>{escape(rule)} ({_link(docs_dir, table)})<br>'
-            f"{escape(expected)}<br>{found}</td><td>{escape(owner)}<br>{escape(dimension)}</td>"
-            f"<td>{escape(remedy)}</td></tr>"
-        )
     lines.append(
-        "</tbody></table><h2>Every table</h2><table><thead><tr><th>Table</th><th class='number'>Rules</th>"
+        "<h2>Every table</h2><table><thead><tr><th>Table</th><th class='number'>Rules</th>"
         "<th class='number'>Failed</th><th class='number'>Could not run</th><th class='number'>Not applicable</th>"
         "</tr></thead><tbody>"
     )
@@ -213,3 +206,21 @@ def _link(docs_dir: Path, table: str) -> str:
     """The table's name, leading to its page where one was made."""
     page = f"{PAGES}/{table}.html"
     return f'<a href="{quote(page)}">{escape(table)}</a>' if (docs_dir / page).is_file() else escape(table)
+
+
+def _listed(findings: Sequence[tuple[Any, ...]], docs_dir: Path | None = None) -> str:
+    """A table of findings: what, whose, and what to do; with `docs_dir`, each leads to the page of its table."""
+    lines = [
+        "<table><thead><tr><th>Found</th><th>Rule</th><th>Whose</th><th>What to do</th></tr></thead><tbody>"
+    ]
+    for status, severity, rule, table, owner, dimension, expected, message, remedy, keys in findings:
+        word = "could not run" if status == "error" else severity
+        said = [shown(message or "", _LONGEST_MESSAGE), "; ".join(map(shown, keys or []))]
+        found = "<br>".join(part for part in said if part)
+        where = escape(table) if docs_dir is None else _link(docs_dir, table)
+        lines.append(
+            f'<tr><td class="{escape(status)}">{escape(word)}</td><td>{escape(rule)} ({where})<br>'
+            f"{escape(expected)}<br>{found}</td><td>{escape(owner)}<br>{escape(dimension)}</td>"
+            f"<td>{escape(remedy)}</td></tr>"
+        )
+    return "\n".join([*lines, "</tbody></table>"])

@@ -292,7 +292,7 @@ def _broken_rows(rule: Rule, tolerated: str | None) -> str:
     column, table, key = (rule.params[name] for name in ("column", "table", "key"))
     delivered, accepted = (
         f'SELECT source_system, "{key}" FROM {relation} WHERE "{key}" IS NOT NULL'
-        for relation in (f"staging.landed_{table}", accepted_relation(table))
+        for relation in (f"staging.landed_{table}", f"accepted_{table}")
     )
     here = f'(r.source_system, r."{column}")'
     if rule.params["among"] == "delivered":

@@ -116,14 +116,15 @@ def run_gate(
         clock.lap("import")
         expected = expected_of_accepted(scan.sound_rules, cut_over=cut_over)
         judged = judge_tables(con, expected, scan.outcomes, scan.samples, company=company)
-        if judged.found:
-            results = scan.results(judged.found)
+        found = scan.let_through(judged.found)
+        if found:
+            results = scan.results(found)
             with _transaction(con):
                 _write_results(con, results, [table.table for table in tables], as_of)
         clock.lap("great_expectations")
         docs = _read_docs(con, docs_dir, judged, as_of=as_of, company=company, now=write_docs)
         clock.lap("docs")
-    return GateReport(as_of, results, tables, judged.found, docs, clock.seconds)
+    return GateReport(as_of, results, tables, found, docs, clock.seconds)
 
 
 def run_mart_gate(
@@ -153,8 +154,7 @@ def run_mart_gate(
         clock.lap("import")
         expected = expected_of_marts(scan.sound_rules, as_of=as_of)
         judged = judge_tables(con, expected, scan.outcomes, scan.samples, company=company)
-        # A mart keeps its rows: what a rule failed for is there to be found again.
-        found = tuple(one for one in judged.found if one.error is not None or not scan.has_seen(one))
+        found = scan.let_through(judged.found)
         clock.lap("great_expectations")
         results = scan.results(found)
         with _transaction(con):
@@ -182,10 +182,22 @@ class _Scan:
             if outcome.error is None and outcome.not_applicable is None
         ]
 
-    def has_seen(self, found: Found) -> bool:
-        """Whether the rule behind a finding has failed in the scan too."""
-        outcome = self.outcomes.get(found.expected.rule.id)
-        return outcome is not None and outcome.rows_failed > 0
+    def let_through(self, found: Iterable[Found]) -> tuple[Found, ...]:
+        """Those findings that the scan is at fault for, and expectations that could not run.
+
+        Rows that fail a quarantine rule are taken out, so finding any is news. Where a rule blocks, the rows stay, and
+        what the scan failed it for is there to be found again.
+        """
+        return tuple(
+            one
+            for one in found
+            if one.error is not None
+            or one.expected.rule.severity == "quarantine"
+            or not self._has_failed(one.expected.rule.id)
+        )
+
+    def _has_failed(self, rule_id: str) -> bool:
+        return rule_id in self.outcomes and self.outcomes[rule_id].rows_failed > 0
 
     def results(self, found: Iterable[Found]) -> tuple[RuleResult, ...]:
         """A result for every rule, and after them for what was found of tables' keys, which have no rule."""

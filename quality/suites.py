@@ -251,7 +251,9 @@ def _rows_found(
     if one.query is not None:
         query = one.query.format(batch=f"({_relation(con, own)})")
         rows = con.execute(f"SELECT * FROM ({query}) LIMIT {_SAMPLES}").fetchall()
-        return int(result.result["observed_value"]), tuple(_key_text(row) for row in rows)
+        (count,) = con.execute(f"SELECT count(*) FROM ({query})").fetchall()[0]
+        result.result = {"observed_value": count}
+        return int(count), tuple(_key_text(row) for row in rows)
     if (
         "column" not in one.arguments
         and "column_A" not in one.arguments
