@@ -252,7 +252,6 @@ def _rows_found(
         query = one.query.format(batch=f"({_relation(con, own)})")
         rows = con.execute(f"SELECT * FROM ({query}) LIMIT {_SAMPLES}").fetchall()
         (count,) = con.execute(f"SELECT count(*) FROM ({query})").fetchall()[0]
-        result.result = {"observed_value": count}
         return int(count), tuple(_key_text(row) for row in rows)
     if (
         "column" not in one.arguments
@@ -269,11 +268,12 @@ def _rows_found(
             "partial_unexpected_count": _SAMPLES,
         },
     )
-    # The pages show this answer, which has the rows, in the place of the first.
-    result.result = again.result
-    listed = again.result.get("partial_unexpected_index_list") or ()
-    keys = tuple(_key_text([key.get(name) for name in names]) for key in listed)
-    return int(again.result.get("unexpected_count") or 0), keys
+    found = again.result
+    # Of a repeated combination of columns, the combination is listed and no row of it.
+    repeated = [key for key in found.get("partial_unexpected_list") or () if isinstance(key, dict)]
+    listed = found.get("partial_unexpected_index_list") or repeated
+    keys = (_key_text(key[name] for name in names if name in key) for key in listed)
+    return int(found.get("unexpected_count") or 0), tuple(dict.fromkeys(keys))
 
 
 def _key_text(values: Iterable[Any]) -> str:
