@@ -80,7 +80,11 @@ def test_every_rule_that_the_scan_skips_is_found_in_what_goes_on(
         assert f"rule {rule_id} on {rule.table}: Great Expectations finds " in reasons
         assert f"({rule.owner})" in reasons
         if found[rule_id].rows < 20:
-            assert any(f"erp|{key}" in sample for sample in found[rule_id].sample_keys), (rule_id, key, found[rule_id])
+            assert any(f"erp|{key}" in sample for sample in found[rule_id].sample_keys), (
+                rule_id,
+                key,
+                found[rule_id],
+            )
         assert report.result(rule_id).status == "error"
 
 
