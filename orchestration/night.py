@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from orchestration.memory import LastRun, claim_home, remember
@@ -129,6 +131,7 @@ class Night:
         self._when_open = when_open
         self._held = ExitStack()
         self._is_open = False
+        self._writers: dict[str, Future[object]] = {}
         self._memory = LastRun(as_of.isoformat(), "running", run_id, started_at=_now())
 
     # ------------------------------------------------------------ opening and closing
@@ -173,6 +176,7 @@ class Night:
             return
         self._is_open = False
         try:
+            self.wait_for_writers()
             if self._memory.state == "running":
                 stopped = stopped_by()
                 if stopped is None:
@@ -292,6 +296,32 @@ class Night:
         """Keep a notice for `status` and the summary: something the night went on with, that a person should see."""
         if notice not in self._memory.notices:
             self._memory = replace(self._memory, notices=(*self._memory.notices, notice))
+
+    # ------------------------------------------------------------ what no step waits for
+
+    def write_meanwhile(self, what: str, write: Callable[[], object]) -> None:
+        """Write `what` for people beside the steps that follow; the night waits for it before it closes.
+
+        Where it cannot be written the night goes on, and says so.
+        """
+        future: Future[object] = Future()
+        self._writers[what] = future
+
+        def attempt() -> None:
+            try:
+                future.set_result(write())
+            except Exception as error:
+                future.set_exception(error)
+
+        Thread(target=attempt, name=what, daemon=True).start()
+
+    def wait_for_writers(self) -> None:
+        """Wait until everything begun by write_meanwhile is written, and tell what could not be."""
+        while self._writers:
+            what, future = self._writers.popitem()
+            error = future.exception()
+            if error is not None:
+                self.tell(f"{what} could not be written: {error}")
 
     # ------------------------------------------------------------ what steps need
 

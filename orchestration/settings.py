@@ -218,7 +218,7 @@ class Settings(Section):
 
     @property
     def landing_dir(self) -> Path:
-        """Working folder of the transport library; safe to delete between runs."""
+        """Working folder of the landing; safe to delete between runs."""
         return self.home / "landing"
 
 

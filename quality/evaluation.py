@@ -1,8 +1,8 @@
 """Finds the failing rows of every rule inside the engine, with one scan a table for rules on single rows.
 
-Great Expectations would scan a table twice for every expectation. Here each table, landed or mart, is scanned
-once for all its row rules, the failing rows are kept (the quarantine needs them anyhow), and the expectations
-in suites.py are checked against those few rows. Each rule is still written once, and the data is read once.
+Great Expectations would scan a table for every rule that is not one of its own. Here each table, landed or mart, is
+scanned once for all its row rules, and the failing rows are kept, which the quarantine needs. What goes on is then
+judged a second time, by expectations that expectations.py derives from the same rules.
 """
 
 from __future__ import annotations

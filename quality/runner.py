@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from quality.catalog import KINDS, MART_RULES_FOLDER, Rule, RuleError, load_rules
-from quality.docs import write_index
+from quality.catalog import MART_RULES_FOLDER, Rule, RuleError, load_rules
+from quality.docs import Docs, read_docs
 from quality.evaluation import Outcome, evaluate_rules
+from quality.expectations import accepted_relation, expected_of_accepted, expected_of_marts
 from quality.predicates import create_macros
 from quality.quarantine import (
     QuarantineThresholds,
@@ -21,7 +22,8 @@ from quality.quarantine import (
     prepare_quarantine,
     write_quarantine,
 )
-from quality.suites import Verdict, validate_outcomes
+from quality.report import GateReport, RuleResult, rule_result
+from quality.suites import Found, Judged, import_in_background, judge_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,80 +40,7 @@ __all__ = [
     "run_mart_gate",
 ]
 
-Status = Literal["passed", "failed", "error", "not_applicable"]
 SAMPLE_SIZE = 20
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """One rule and what became of it. `sample_keys` are at most 20 failing keys, with the failing columns."""
-
-    rule: Rule
-    status: Status
-    rows_checked: int
-    rows_failed: int
-    rows_failed_old: int
-    rows_quarantined: int
-    sample_keys: tuple[str, ...]
-    expected: str
-    observed: str
-    error: str | None = None
-
-    @property
-    def is_blocking(self) -> bool:
-        """True where this result alone stops the night: a blocking rule failed, or a rule could not run."""
-        return self.status == "error" or (self.status == "failed" and self.rule.severity == "block")
-
-
-@dataclass(frozen=True)
-class GateReport:
-    """Everything a gate found for one as-of date; `seconds` holds the wall time of each step.
-
-    `tables` is empty for the gate over marts: it takes no row out.
-    """
-
-    as_of: date
-    results: tuple[RuleResult, ...]
-    tables: tuple[TableResult, ...]
-    docs_index: Path | None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def blocking(self) -> tuple[str, ...]:
-        """Why the night must stop, one reason a line; empty where it may go on."""
-        reasons = []
-        for result in self.results:
-            if result.status == "error":
-                reasons.append(
-                    f"rule {result.rule.id} on {result.rule.table} could not run: {result.error}. "
-                    f"This is a fault of the rule or the gate, not of the data ({result.rule.owner})."
-                )
-            elif result.is_blocking:
-                shown = f" ({'; '.join(result.sample_keys[:3])})" if result.sample_keys else ""
-                reasons.append(
-                    f"rule {result.rule.id} on {result.rule.table} failed: {result.rule.reason} "
-                    f"{result.observed}{shown}. To mend: {result.rule.remedy} ({result.rule.owner})"
-                )
-        for table in self.tables:
-            if table.landed != table.accepted + table.quarantined:
-                reasons.append(
-                    f"{table.table}: {table.landed:,} rows landed, but {table.accepted:,} accepted and "
-                    f"{table.quarantined:,} quarantined do not add up to them"
-                )
-            if table.share > table.threshold:
-                top = ", ".join(f"{rule} {rows:,}" for rule, rows in table.top_rules)
-                reasons.append(
-                    f"{table.table}: {table.quarantined:,} of {table.landed:,} rows ({table.share:.1%}) "
-                    f"quarantined, the threshold is {table.threshold:.1%}; most by {top}"
-                )
-        return tuple(reasons)
-
-    def result(self, rule_id: str) -> RuleResult:
-        """The result of one rule; raises KeyError where it was not part of the gate."""
-        for result in self.results:
-            if result.rule.id == rule_id:
-                return result
-        raise KeyError(rule_id)
 
 
 def run_gate(
@@ -125,6 +54,7 @@ def run_gate(
     cut_over: date | None = None,
     only_tables: Iterable[str] | None = None,
     reporting_currency: str | None = None,
+    write_docs: bool = True,
 ) -> GateReport:
     """Judge staging.landed_* by the rules; write quarantine.*, ops.dq_result and staging.accepted_*.
 
@@ -143,27 +73,24 @@ def run_gate(
     only_tables: judge these tables and leave the state of the others as it is.
     reporting_currency: ISO 4217 code; without it, rules on exchange rates do not apply.
 
+    write_docs: False leaves the Data Docs to the caller, as `report.docs.write()`, when nobody waits for them.
+
     The tables that outlive the night (ops.dq_*, quarantine.*) must be there; whoever opens the night makes them.
-    Reading happens first, writing in one transaction at the end: after an error nothing has changed. Whether
-    the night may go on is in the report (`blocking`); a blocked gate still writes its results, so that they
-    can be looked at. Raises RuleError where `only_tables` or a rule names a table that never landed.
+    Reading happens first, writing in one transaction after it: after an error nothing has changed. Then Great
+    Expectations judges the accepted rows; what it finds there, the scan let through, and stands in `report.found`.
+    Whether the night may go on is in the report (`blocking`); a blocked gate still writes its results, so that
+    they can be looked at. Raises RuleError where `only_tables` or a rule names a table that never landed.
     """
     all_rules = tuple(rules) if rules is not None else load_rules()
     chosen = set(only_tables) if only_tables is not None else None
+    judged_rules = [rule for rule in all_rules if chosen is None or rule.table in chosen]
     clock = _Clock()
     with _own_connection(warehouse) as con:
         landed = _landed_tables(con)
         _refuse_unknown_tables(all_rules, chosen, landed)
-        results = _judge(
-            con,
-            [rule for rule in all_rules if chosen is None or rule.table in chosen],
-            clock,
-            as_of=as_of,
-            cut_over=cut_over,
-            company=company,
-            docs_dir=docs_dir,
-            reporting_currency=reporting_currency,
-        )
+        coming = import_in_background()
+        scan = _scan(con, judged_rules, as_of=as_of, cut_over=cut_over, reporting_currency=reporting_currency)
+        clock.lap("evaluate")
         with _transaction(con):
             prepare_quarantine(con, all_rules)
             tables = tuple(
@@ -177,11 +104,28 @@ def run_gate(
                 for table in landed
                 if chosen is None or table in chosen
             )
+            results = scan.results(())
             _write_results(con, results, [table.table for table in tables], as_of)
             _write_tables(con, tables, as_of)
         clock.lap("write")
-        index = _index(con, as_of, company, docs_dir)
-    return GateReport(as_of, results, tables, index, clock.seconds)
+        # From here on accepted_<table> is what goes on, not what the scan took for it.
+        for table in _accepted_tables(con):
+            con.execute(
+                f"CREATE OR REPLACE TEMP VIEW accepted_{table} AS SELECT * FROM {accepted_relation(table)}"
+            )
+        coming.join()
+        clock.lap("import")
+        expected = expected_of_accepted(scan.sound_rules, cut_over=cut_over)
+        judged = judge_tables(con, expected, scan.outcomes, scan.samples, company=company)
+        found = scan.let_through(judged.found)
+        if found:
+            results = scan.results(found)
+            with _transaction(con):
+                _write_results(con, results, [table.table for table in tables], as_of)
+        clock.lap("great_expectations")
+        docs = _read_docs(con, docs_dir, judged, as_of=as_of, company=company, now=write_docs)
+        clock.lap("docs")
+    return GateReport(as_of, results, tables, found, docs, clock.seconds)
 
 
 def run_mart_gate(
@@ -192,45 +136,96 @@ def run_mart_gate(
     company: str,
     rules: Sequence[Rule] | None = None,
     reporting_currency: str | None = None,
+    write_docs: bool = True,
 ) -> GateReport:
     """Judge the marts before they are published; write ops.dq_result and ops.dq_failing_row.
 
     The parameters are those of run_gate; `rules` None stands for the mart rules that come with the project.
     Nothing is taken out of a mart: a rule blocks the publication or warns. A rule over a mart that was not
-    built could not run, which blocks too. Data Docs join the pages the first gate wrote to `docs_dir`.
+    built could not run, which blocks too. Great Expectations judges the marts beside the scan; what it alone finds
+    stands in `report.found` and blocks. Data Docs join the pages the first gate wrote to `docs_dir`.
     """
     all_rules = tuple(rules) if rules is not None else load_rules(MART_RULES_FOLDER)
     clock = _Clock()
     with _own_connection(warehouse) as con:
-        results = _judge(
-            con,
-            all_rules,
-            clock,
-            as_of=as_of,
-            cut_over=None,
-            company=company,
-            docs_dir=docs_dir,
-            reporting_currency=reporting_currency,
-        )
+        coming = import_in_background()
+        scan = _scan(con, all_rules, as_of=as_of, cut_over=None, reporting_currency=reporting_currency)
+        clock.lap("evaluate")
+        coming.join()
+        clock.lap("import")
+        expected = expected_of_marts(scan.sound_rules, as_of=as_of)
+        judged = judge_tables(con, expected, scan.outcomes, scan.samples, company=company)
+        found = scan.let_through(judged.found)
+        clock.lap("great_expectations")
+        results = scan.results(found)
         with _transaction(con):
             _write_results(con, results, list(dict.fromkeys(rule.table for rule in all_rules)), as_of)
         clock.lap("write")
-        index = _index(con, as_of, company, docs_dir)
-    return GateReport(as_of, results, (), index, clock.seconds)
+        docs = _read_docs(con, docs_dir, judged, as_of=as_of, company=company, now=write_docs)
+        clock.lap("docs")
+    return GateReport(as_of, results[: len(all_rules)], (), found, docs, clock.seconds)
 
 
-def _judge(
+@dataclass(frozen=True)
+class _Scan:
+    """What the engine found: an outcome and sample keys a rule, and the rows it keeps apart."""
+
+    outcomes: Mapping[str, Outcome]
+    samples: Mapping[str, tuple[str, ...]]
+    quarantined: Mapping[str, int]
+
+    @property
+    def sound_rules(self) -> list[Rule]:
+        """The rules that apply and could run; the others stop the night by themselves or do not count."""
+        return [
+            outcome.rule
+            for outcome in self.outcomes.values()
+            if outcome.error is None and outcome.not_applicable is None
+        ]
+
+    def let_through(self, found: Iterable[Found]) -> tuple[Found, ...]:
+        """Those findings that the scan is at fault for, and expectations that could not run.
+
+        Rows that fail a quarantine rule are taken out, so finding any is news. Where a rule blocks, the rows stay, and
+        what the scan failed it for is there to be found again.
+        """
+        return tuple(
+            one
+            for one in found
+            if one.error is not None
+            or one.expected.rule.severity == "quarantine"
+            or not self._has_failed(one.expected.rule.id)
+        )
+
+    def _has_failed(self, rule_id: str) -> bool:
+        return rule_id in self.outcomes and self.outcomes[rule_id].rows_failed > 0
+
+    def results(self, found: Iterable[Found]) -> tuple[RuleResult, ...]:
+        """A result for every rule, and after them for what was found of tables' keys, which have no rule."""
+        first: dict[str, Found] = {}
+        for one in found:
+            first.setdefault(one.expected.rule.id, one)
+        results = [
+            rule_result(
+                outcome, first.get(rule_id), self.samples.get(rule_id, ()), self.quarantined.get(rule_id, 0)
+            )
+            for rule_id, outcome in self.outcomes.items()
+        ]
+        of_keys = [one for rule_id, one in first.items() if rule_id not in self.outcomes]
+        results += [
+            rule_result(Outcome(one.expected.rule, rows_failed=one.rows), one, (), 0) for one in of_keys
+        ]
+        return tuple(results)
+
+
+def _scan(
     con: DuckDBPyConnection,
     rules: Sequence[Rule],
-    clock: _Clock,
     *,
     as_of: date,
     cut_over: date | None,
-    company: str,
-    docs_dir: Path | None,
     reporting_currency: str | None,
-) -> tuple[RuleResult, ...]:
-    """Failing rows found by the engine, verdicts by Great Expectations, and both held against each other."""
+) -> _Scan:
     create_macros(con, as_of=as_of, reporting_currency=reporting_currency, cut_over=cut_over)
     outcomes = evaluate_rules(
         con,
@@ -240,16 +235,7 @@ def _judge(
         absent_tables=_absent_tables(con),
         reporting_currency=reporting_currency,
     )
-    outcomes = {rule.id: outcomes[rule.id] for rule in rules}
-    samples = _sample_keys(con)
-    clock.lap("evaluate")
-    verdicts = validate_outcomes(con, outcomes, samples, company=company, docs_dir=docs_dir)
-    clock.lap("great_expectations")
-    quarantined = _quarantined_by_rule(con)
-    return tuple(
-        _result(outcome, verdicts.get(rule_id), samples.get(rule_id, ()), quarantined.get(rule_id, 0))
-        for rule_id, outcome in outcomes.items()
-    )
+    return _Scan({rule.id: outcomes[rule.id] for rule in rules}, _sample_keys(con), _quarantined_by_rule(con))
 
 
 @contextmanager
@@ -280,10 +266,15 @@ def _transaction(con: DuckDBPyConnection) -> Iterator[None]:
         raise
 
 
-def _index(con: DuckDBPyConnection, as_of: date, company: str, docs_dir: Path | None) -> Path | None:
-    if docs_dir is None:
+def _read_docs(
+    con: DuckDBPyConnection, folder: Path | None, judged: Judged, *, as_of: date, company: str, now: bool
+) -> Docs | None:
+    if folder is None:
         return None
-    return write_index(con, docs_dir, as_of=as_of, company=company)
+    docs = read_docs(con, folder, as_of=as_of, company=company, context=judged.context, tables=judged.tables)
+    if now:
+        docs.write()
+    return docs
 
 
 def _landed_tables(con: DuckDBPyConnection) -> list[str]:
@@ -292,6 +283,14 @@ def _landed_tables(con: DuckDBPyConnection) -> list[str]:
         "AND table_schema = 'staging' AND table_name LIKE 'landed\\_%' ESCAPE '\\' ORDER BY 1"
     ).fetchall()
     return [name.removeprefix("landed_") for (name,) in rows]
+
+
+def _accepted_tables(con: DuckDBPyConnection) -> list[str]:
+    rows = con.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() "
+        "AND table_schema = 'staging' AND table_name LIKE 'accepted\\_%' ESCAPE '\\' ORDER BY 1"
+    ).fetchall()
+    return [name.removeprefix("accepted_") for (name,) in rows]
 
 
 def _refuse_unknown_tables(rules: Sequence[Rule], chosen: set[str] | None, landed: Sequence[str]) -> None:
@@ -345,49 +344,6 @@ def _quarantined_by_rule(con: DuckDBPyConnection) -> dict[str, int]:
             "SELECT rule_id, count(*) FROM gate_failure WHERE severity = 'quarantine' GROUP BY 1"
         ).fetchall()
     )
-
-
-def _result(outcome: Outcome, verdict: Verdict | None, keys: Sequence[str], quarantined: int) -> RuleResult:
-    rule = outcome.rule
-    status: Status
-    error = outcome.error
-    if outcome.not_applicable is not None:
-        status, observed = "not_applicable", outcome.not_applicable
-    elif verdict is None:
-        status, observed, error = "error", "not validated", "Great Expectations gave no verdict"
-    elif verdict.error is not None or error is not None:
-        status, observed, error = "error", "could not run", error or verdict.error
-    elif verdict.success != (verdict.rows_counted == 0) or verdict.rows_counted not in (
-        0,
-        outcome.rows_failed,
-    ):
-        status, observed = "error", f"counted {verdict.rows_counted:,} rows, the scan {outcome.rows_failed:,}"
-        error = f"Great Expectations and the scan disagree: {observed}"
-    else:
-        status = "passed" if verdict.success else "failed"
-        observed = _observed(outcome)
-    return RuleResult(
-        rule=rule,
-        status=status,
-        rows_checked=outcome.rows_checked,
-        rows_failed=outcome.rows_failed,
-        rows_failed_old=outcome.rows_failed_old,
-        rows_quarantined=quarantined,
-        sample_keys=tuple(keys),
-        expected=rule.expected,
-        observed=observed,
-        error=error,
-    )
-
-
-def _observed(outcome: Outcome) -> str:
-    if KINDS[outcome.rule.kind].looks_at == "table":
-        return f"{outcome.rows_failed:,} finding(s) in a table of {outcome.rows_checked:,} rows"
-    if not outcome.rows_failed:
-        return f"0 of {outcome.rows_checked:,} rows fail"
-    share = outcome.rows_failed / outcome.rows_checked if outcome.rows_checked else 1.0
-    old = f", {outcome.rows_failed_old:,} of them before the cut-over" if outcome.rows_failed_old else ""
-    return f"{outcome.rows_failed:,} of {outcome.rows_checked:,} rows ({share:.2%}) fail{old}"
 
 
 def _write_results(

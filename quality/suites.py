@@ -1,74 +1,116 @@
-"""Great Expectations on DuckDB: one expectation a rule, checked in the engine, and the Data Docs."""
+"""Great Expectations judges what goes on, the accepted tables and the marts: one suite and one validation a table.
+
+The engine's scan has sorted the rows before. What is found here, the scan let through, so the night must stop.
+"""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from quality.catalog import KINDS, MART
-from quality.docs import PAGES, shown, without_network
+from quality.catalog import KINDS
+from quality.docs import shown
 from quality.evaluation import Outcome
+from quality.expectations import Expected, accepted_relation, is_mart, row_identity
+from quality.served import served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from duckdb import DuckDBPyConnection
 
 # Great Expectations grades failures in its own words.
 _GX_SEVERITY = {"block": "critical", "quarantine": "warning", "warn": "info"}
+_SAMPLES = 20
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What Great Expectations said of one rule: held or not, rows it counted, or why it could not run."""
+class Found:
+    """What Great Expectations said against one expectation: the rows that break it, or why it could not run."""
 
-    success: bool
-    rows_counted: int
+    expected: Expected
+    relation: str
+    rows: int
+    sample_keys: tuple[str, ...]
     error: str | None
 
+    @property
+    def told(self) -> str:
+        """The finding in words, with table, expectation, count and sample keys."""
+        name = f"{self.expected.kind} ({_looked_at(self.expected)}) on {self.relation}"
+        if self.error is not None:
+            return f"the expectation {name} could not run: {self.error}"
+        keys = f": {'; '.join(self.sample_keys[:3])}" if self.sample_keys else ""
+        return f"Great Expectations finds {self.rows:,} that the scan let through, {name}{keys}"
 
-def validate_outcomes(
+
+@dataclass(frozen=True)
+class Judged:
+    """What Great Expectations found, and its own `context`, which remembers the results of all `tables`."""
+
+    found: tuple[Found, ...]
+    context: Any
+    tables: tuple[str, ...]
+
+
+def import_in_background() -> threading.Thread:
+    """Begin to import Great Expectations, which takes seconds, while the engine does something else."""
+    # Whoever asks DuckDB something looks for these in passing, and must not see them half imported.
+    import pyarrow  # noqa: F401
+
+    def attempt() -> None:
+        # What breaks it will break the judging too, where it is told.
+        with suppress(Exception):
+            _import_gx()
+
+    thread = threading.Thread(target=attempt, name="import of Great Expectations", daemon=True)
+    thread.start()
+    return thread
+
+
+def judge_tables(
     con: DuckDBPyConnection,
+    expected: Sequence[Expected],
     outcomes: Mapping[str, Outcome],
     sample_keys: Mapping[str, Sequence[str]],
     *,
     company: str,
-    docs_dir: Path | None,
-) -> dict[str, Verdict]:
-    """Check every applicable rule as an expectation on the temporary table gate_failure of `con`.
+) -> Judged:
+    """Validate every table that `expected` names where it stands in the engine; only counts leave it.
 
-    One suite a table, one expectation a rule; an expectation holds where no row (or no more than the
-    tolerated share) fails. Only counts leave the engine. Data Docs are written to `docs_dir` unless it is
-    None; what an earlier night wrote there is replaced, while the pages of marts join those of landed tables,
-    which were judged before. `con` must be in autocommit: a broken expectation would end an open transaction.
+    `outcomes` and `sample_keys` say what the scan found of each rule, for the descriptions in the Data Docs. `con`
+    needs the macros of predicates.create_macros and must be in autocommit. A table is asked a few questions, however
+    many expectations it has: Great Expectations bundles its core metrics. Where one fails, it is asked again for keys.
     """
     gx = _import_gx()
     context = gx.get_context(mode="ephemeral")
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    verdicts: dict[str, Verdict] = {}
-    applicable = [outcome for outcome in outcomes.values() if outcome.not_applicable is None]
-    with _served(con) as url:
+    found: list[Found] = []
+    tables = tuple(dict.fromkeys(one.rule.table for one in expected))
+    batches: set[str] = set()
+    with served(con, batches) as url:
         source = context.data_sources.add_sql(name="warehouse", connection_string=url)
-        for table in dict.fromkeys(outcome.rule.table for outcome in applicable):
-            own = [outcome for outcome in applicable if outcome.rule.table == table]
+        # Regular expressions are written for each dialect, and DuckDB's function goes by the name of this one's.
+        source.get_execution_engine().dialect_module = SimpleNamespace(DremioDialect=None)
+        for table in tables:
+            own = [one for one in expected if one.rule.table == table]
+            query = _relation(con, own)
+            batches.add(query)
             batch = source.add_query_asset(
-                name=table.replace(".", "_") if table.startswith(MART) else f"landed_{table}",
-                query=f"SELECT * FROM gate_failure WHERE table_name = '{table}'",
-            ).add_batch_definition_whole_table("failing rows")
+                name=table.replace(".", "_") if is_mart(table) else f"accepted_{table}",
+                query=_relation(con, own),
+            ).add_batch_definition_whole_table("all rows")
             suite = context.suites.add(
                 gx.ExpectationSuite(
                     name=table,
                     expectations=[
-                        _expectation(outcome, sample_keys.get(outcome.rule.id, ())) for outcome in own
+                        _expectation(one, number, outcomes, sample_keys) for number, one in enumerate(own)
                     ],
                     meta={"company": company},
                 )
@@ -76,13 +118,12 @@ def validate_outcomes(
             definition = context.validation_definitions.add(
                 gx.ValidationDefinition(name=table, data=batch, suite=suite)
             )
-            for result in definition.run(result_format="SUMMARY").results:
-                verdicts[result.expectation_config.meta["rule_id"]] = _verdict(result)
-        if docs_dir is not None:
-            _build_docs(
-                context, docs_dir, list(dict.fromkeys(outcome.rule.table for outcome in outcomes.values()))
-            )
-    return verdicts
+            judged = definition.run(result_format="BOOLEAN_ONLY")
+            for result in judged.results:
+                if not result.success:
+                    one = own[result.expectation_config.meta["number"]]
+                    found.append(_found(con, one, result, batch, own))
+    return Judged(tuple(found), context, tables)
 
 
 def _import_gx() -> Any:
@@ -91,8 +132,28 @@ def _import_gx() -> Any:
 
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations
+    import great_expectations.expectations
 
     return great_expectations
+
+
+def _relation(con: DuckDBPyConnection, own: Sequence[Expected]) -> str:
+    """The table as its expectations see it: with the columns that these make from a row, in the same query."""
+    rule = own[0].rule
+    relation = rule.table if is_mart(rule.table) else accepted_relation(rule.table)
+    there = {column[0] for column in con.execute(f"SELECT * FROM {relation} LIMIT 0").description}
+    made: dict[str, str] = {}
+    for one in own:
+        made |= one.columns
+    changed = [f'{sql} AS "{name}"' for name, sql in made.items() if name in there]
+    added = "".join(f', {sql} AS "{name}"' for name, sql in made.items() if name not in there)
+    replaced = f" REPLACE ({', '.join(changed)})" if changed else ""
+    return f"SELECT *{replaced}{added} FROM {relation}"
+
+
+def _quoted(query: str) -> str:
+    """SQL as SQLAlchemy takes it, to which a colon would begin a parameter."""
+    return query.replace(":", "\\:")
 
 
 @cache
@@ -113,19 +174,27 @@ def _expectation_class() -> Any:
     return ExpectNoFailingRows
 
 
-def _expectation(outcome: Outcome, keys: Sequence[str]) -> Any:
-    rule = outcome.rule
-    return _expectation_class()(
-        unexpected_rows_query=_query(outcome),
-        description=_description(outcome, keys),
+def _expectation(
+    one: Expected, number: int, outcomes: Mapping[str, Outcome], sample_keys: Mapping[str, Sequence[str]]
+) -> Any:
+    rule = one.rule
+    arguments = dict(one.arguments)
+    if one.query is None:
+        made = getattr(_import_gx().expectations, one.kind)
+    else:
+        made = _expectation_class()
+        arguments["unexpected_rows_query"] = _quoted(one.query)
+    return made(
+        **arguments,
+        description=_description(one, outcomes.get(rule.id), sample_keys.get(rule.id, ())),
         severity=_GX_SEVERITY[rule.severity],
-        meta={"rule_id": rule.id, "owner": rule.owner, "dimension": rule.dimension},
+        meta={"rule_id": rule.id, "owner": rule.owner, "dimension": rule.dimension, "number": number},
     )
 
 
-def _description(outcome: Outcome, keys: Sequence[str]) -> str:
+def _description(one: Expected, outcome: Outcome | None, keys: Sequence[str]) -> str:
     """The rule as Data Docs show it; they print it as HTML, so whatever came with the data is escaped."""
-    rule = outcome.rule
+    rule = one.rule
     lines = [
         escape(line)
         for line in (
@@ -133,176 +202,79 @@ def _description(outcome: Outcome, keys: Sequence[str]) -> str:
             f"{rule.dimension}, {rule.severity}, {rule.owner}",
             f"Why: {rule.reason}",
             f"To mend: {rule.remedy}",
+            f"Judged by {one.kind} ({_looked_at(one)})",
         )
     ]
-    found = "; ".join(map(shown, keys))
-    if outcome.rows_failed and KINDS[rule.kind].looks_at == "table":
-        lines.append(f"Found: {found}")
-    elif outcome.rows_failed:
-        lines.append(f"{outcome.rows_failed:,} of {outcome.rows_checked:,} rows fail, among them {found}")
+    seen = "; ".join(map(shown, keys))
+    if outcome is not None and outcome.rows_failed:
+        if KINDS[rule.kind].looks_at == "table":
+            lines.append(f"Found: {seen}")
+        else:
+            out = ", kept in quarantine" if rule.severity == "quarantine" else ""
+            lines.append(
+                f"{outcome.rows_failed:,} of {outcome.rows_checked:,} rows fail, among them {seen}{out}"
+            )
     # A dollar sign would start a placeholder of the template.
     return "<br>".join(lines).replace("$", "&#36;")
 
 
-def _query(outcome: Outcome) -> str:
-    rule = outcome.rule
-    if outcome.error is not None:
-        # The expectation must stop the way the rule did; braces and colons mean something to GX and
-        # SQLAlchemy.
-        message = outcome.error.replace("'", "''").replace("{", "{{").replace("}", "}}").replace(":", "\\:")
-        return f"SELECT error('{message}') AS failure, (SELECT count(*) FROM {{batch}}) AS failing_rows"
-    query = f"SELECT source_system, _row_key, _occurrence FROM {{batch}} WHERE rule_id = '{rule.id}'"
-    if rule.max_failed_share:
-        tolerated = rule.max_failed_share * outcome.rows_checked
-        query += f" AND (SELECT count(*) FROM gate_failure WHERE rule_id = '{rule.id}') > {tolerated}"
-    return query
+def _looked_at(one: Expected) -> str:
+    """The columns an expectation is about, or that it is a question in SQL."""
+    if one.query is not None:
+        return "SQL"
+    names = ("column", "column_list", "column_A", "column_B")
+    named = [one.arguments[name] for name in names if name in one.arguments]
+    return ", ".join(", ".join(name) if isinstance(name, list) else name for name in named) or "all rows"
 
 
-def _verdict(result: Any) -> Verdict:
+def _found(con: DuckDBPyConnection, one: Expected, result: Any, batch: Any, own: Sequence[Expected]) -> Found:
     """Both a failed expectation and one that could not run say `success: False`; the second has a cause."""
+    rule = one.rule
+    relation = rule.table if is_mart(rule.table) else accepted_relation(rule.table)
+    error = _error(result)
+    if error is not None:
+        return Found(one, relation, 0, (), error)
+    rows, keys = _rows_found(con, one, result, batch, own)
+    return Found(one, relation, rows, keys, None)
+
+
+def _error(result: Any) -> str | None:
     info = result.exception_info or {}
     causes = [info] if "raised_exception" in info else list(info.values())
     messages = [str(cause.get("exception_message")) for cause in causes if cause.get("raised_exception")]
-    if messages:
-        return Verdict(False, 0, " ".join(messages[0].split()))
-    return Verdict(bool(result.success), int(result.result.get("observed_value") or 0), None)
+    return " ".join(messages[0].split()) if messages else None
 
 
-def _build_docs(context: Any, docs_dir: Path, tables: Sequence[str]) -> None:
-    """One page a table under docs_dir/tables; built aside, because a site removes pages that are not its own."""
-    if not all(table.startswith(MART) for table in tables):
-        shutil.rmtree(docs_dir / PAGES, ignore_errors=True)
-    with TemporaryDirectory() as aside:
-        _build_site(context, Path(aside))
-        for page in Path(aside).glob("validations/**/*.html"):
-            # validations/<suite, its dots as folders>/<run name>/<run time>/<batch>.html
-            table = ".".join(page.relative_to(aside).parts[1:-3])
-            target = docs_dir / PAGES / f"{table}.html"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(without_network(page.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-def _build_site(context: Any, folder: Path) -> None:
-    for site in list(context.get_site_names()):
-        context.delete_data_docs_site(site)
-    context.add_data_docs_site(
-        "data_docs",
-        {
-            "class_name": "SiteBuilder",
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            "store_backend": {
-                "class_name": "TupleFilesystemStoreBackend",
-                "base_directory": str(folder.resolve()),
-            },
-            # The result pages show every expectation already; pages of the suites would only repeat them.
-            "site_section_builders": {
-                "expectations": "none",
-                "profiling": "none",
-                "validations": {
-                    "class_name": "DefaultSiteSectionBuilder",
-                    "source_store_name": "validation_results_store",
-                    "renderer": {
-                        "module_name": "great_expectations.render.renderer.page_renderer",
-                        "class_name": "ValidationResultsPageRenderer",
-                    },
-                },
-            },
-            "show_how_to_buttons": False,
+def _rows_found(
+    con: DuckDBPyConnection, one: Expected, result: Any, batch: Any, own: Sequence[Expected]
+) -> tuple[int, tuple[str, ...]]:
+    if one.query is not None:
+        query = one.query.format(batch=f"({_relation(con, own)})")
+        rows = con.execute(f"SELECT * FROM ({query}) LIMIT {_SAMPLES}").fetchall()
+        (count,) = con.execute(f"SELECT count(*) FROM ({query})").fetchall()[0]
+        return int(count), tuple(_key_text(row) for row in rows)
+    if (
+        "column" not in one.arguments
+        and "column_A" not in one.arguments
+        and "column_list" not in one.arguments
+    ):
+        return 1, ()
+    names = list(row_identity(one.rule))
+    again = batch.get_batch().validate(
+        result.expectation_config.to_domain_obj(),
+        result_format={
+            "result_format": "SUMMARY",
+            "unexpected_index_column_names": names,
+            "partial_unexpected_count": _SAMPLES,
         },
     )
-    context.build_data_docs()
+    found = again.result
+    # Of a repeated combination of columns, the combination is listed and no row of it.
+    repeated = [key for key in found.get("partial_unexpected_list") or () if isinstance(key, dict)]
+    listed = found.get("partial_unexpected_index_list") or repeated
+    keys = (_key_text(key[name] for name in names if name in key) for key in listed)
+    return int(found.get("unexpected_count") or 0), tuple(dict.fromkeys(keys))
 
 
-# Connections that the SQLAlchemy dialect below hands out, by the name used in its URL.
-_SERVED: dict[str, DuckDBPyConnection] = {}
-_CONNECTIONS: list[_Connection] = []
-
-
-@contextmanager
-def _served(con: DuckDBPyConnection) -> Iterator[str]:
-    """An SQLAlchemy URL that leads to `con` itself, so that its temporary tables are seen."""
-    from sqlalchemy.dialects import registry
-
-    registry.register("duckdb.served", __name__, "ServedDialect")
-    name = f"c{id(con):x}"
-    _SERVED[name] = con
-    try:
-        yield f"duckdb+served:///{name}"
-    finally:
-        del _SERVED[name]
-        # Pools and caches keep their connections for as long as the process lives; DuckDB's must not live so long.
-        for connection in _CONNECTIONS:
-            connection.con = None
-        _CONNECTIONS.clear()
-
-
-class _Cursor:
-    """Fetches inside execute: Great Expectations closes its connection before it reads the result."""
-
-    def __init__(self, connection: _Connection) -> None:
-        self.connection = connection
-        self._rows: list[tuple[Any, ...]] = []
-        self._next = 0
-        self.description: Any = None
-        self.rowcount = -1
-        self.arraysize = 1
-
-    def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
-        con = self.connection.con
-        if con is None:
-            raise RuntimeError("the gate that served this connection has ended")
-        con.execute(statement, parameters) if parameters else con.execute(statement)
-        # Column names only: DuckDB's type objects would be kept by SQLAlchemy's caches.
-        self.description = [(column[0], *[None] * 6) for column in con.description or ()]
-        self._rows = con.fetchall() if self.description else []
-        self._next = 0
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        rows = self.fetchmany(1)
-        return rows[0] if rows else None
-
-    def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
-        rows = self._rows[self._next : self._next + (size or self.arraysize)]
-        self._next += len(rows)
-        return rows
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self.fetchmany(len(self._rows) or 1)
-
-    def close(self) -> None:
-        self._rows = []
-
-
-class _Connection:
-    """The gate's own connection as DB-API: it stays open and in autocommit, whatever the pool does."""
-
-    def __init__(self, con: DuckDBPyConnection) -> None:
-        self.con: DuckDBPyConnection | None = con
-        self.notices: list[str] = []
-        _CONNECTIONS.append(self)
-
-    def cursor(self) -> _Cursor:
-        return _Cursor(self)
-
-    def begin(self) -> None: ...
-
-    def commit(self) -> None: ...
-
-    def rollback(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def __getattr__(name: str) -> Any:
-    """ServedDialect, made when SQLAlchemy asks for it, so that duckdb-engine loads only with the gate."""
-    if name != "ServedDialect":
-        raise AttributeError(name)
-    import duckdb_engine
-
-    class ServedDialect(duckdb_engine.Dialect):  # type: ignore[misc]
-        supports_statement_cache = False
-
-        def connect(self, *args: Any, **kwargs: Any) -> Any:
-            return _Connection(_SERVED[kwargs["database"]])
-
-    return ServedDialect
+def _key_text(values: Iterable[Any]) -> str:
+    return "|".join("" if value is None else str(value) for value in values)

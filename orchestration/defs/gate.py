@@ -54,7 +54,10 @@ def quality_gate(
             cut_over=settings.quality.cut_over_date,
             company=settings.company,
             reporting_currency=settings.reporting_currency,
+            write_docs=False,
         )
+        if report.docs is not None:
+            night.write_meanwhile("Data Docs", report.docs.write)
         yield from asked_for(
             context, (check_result(result, _key(result.rule.table)) for result in report.results)
         )

@@ -22,7 +22,7 @@ _OWNER = owner_team("IT Data Platform")
             group_name="ingest",
             description=f"Every version of {table.grain} as delivered; append-only.",
             owners=[_OWNER],
-            kinds={"dlt", "duckdb"},
+            kinds={"arrow", "duckdb"},
         )
         for table in TABLES
     ],

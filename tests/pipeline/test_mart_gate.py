@@ -4,6 +4,10 @@ import csv
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
+from quality import evaluation
+from quality.catalog import Rule
 from tests.pipeline.conftest import AS_OF, Company
 
 CENT = Decimal("0.01")
@@ -40,6 +44,43 @@ def test_one_cent_against_the_general_ledger_stops_the_night_before_publication(
     assert published_company.snapshot() == before
     page = (published_company.home / "quality" / "index.html").read_text(encoding="utf-8")
     assert "mart_gl_unexplained" in page
+
+
+def test_a_row_that_the_scan_lets_through_stops_the_night_and_nothing_is_published(
+    published_company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = published_company.snapshot()
+    predicates = evaluation.row_predicates
+
+    def with_a_hole(rule: Rule) -> list[tuple[str | None, str]]:
+        found = predicates(rule)
+        return [(column, "false") for column, _ in found] if rule.id == "invoice_due_date_missing" else found
+
+    monkeypatch.setattr(evaluation, "row_predicates", with_a_hole)
+    file = published_company.folder / "invoices.csv"
+    with file.open(encoding="utf-8", newline="") as handle:
+        reader = csv.DictReader(handle)
+        rows, names = list(reader), list(reader.fieldnames or ())
+    rows[0]["due_date"] = ""
+    with file.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    outcome = published_company.run_here(as_of=AS_OF + timedelta(days=1))
+    assert outcome.exit_code == 1
+    said = " ".join(outcome.output.split())
+    for named in (
+        "rule invoice_due_date_missing on invoices: Great Expectations finds 1 that the scan let through",
+        "ExpectColumnValuesToNotBeNull (due_date) on staging.accepted_invoices",
+        rows[0]["invoice_id"],
+        "Accounts Receivable",
+    ):
+        assert named in said
+    assert "Traceback" not in outcome.output
+    assert published_company.snapshot() == before
+    # The pages are written beside the night, also beside one that stops.
+    page = (published_company.home / "quality" / "index.html").read_text(encoding="utf-8")
+    assert "that the scan let through" in page
 
 
 def _billed(company: Company) -> Decimal:

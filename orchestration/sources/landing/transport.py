@@ -1,12 +1,11 @@
-"""Carries feeds into Parquet files with dlt; nothing of it outlives the night."""
+"""Carries feeds into Parquet files, one a feed; nothing of it outlives the night."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestration.sources.connectors.file_formats import counting
 from orchestration.sources.connectors.protocol import Feed
@@ -21,54 +20,36 @@ if TYPE_CHECKING:
 def transport(
     feeds: Sequence[Feed], work: Path, *, notice: Callable[[str], None] | None = None
 ) -> dict[int, str]:
-    """Carry every feed into Parquet files below `work` with dlt; returns the relation to read each by.
+    """Carry every feed into a Parquet file below `work`; returns the relation to read each by.
 
-    Parquet files, not tables: they cost half the time of dlt's DuckDB destination, the warehouse file is not
-    touched before a whole feed has arrived, and a killed transport leaves nothing behind. The pipeline's
-    folder is new each night, so dlt keeps no state of its own. `notice` is told when a feed is waited for.
+    Parquet files, not tables: the warehouse file is not touched before every feed has arrived whole, and a killed
+    transport leaves only files in a folder that the next night empties. `notice` is told when a feed is waited for.
 
     Raises SourceError where a feed breaks, whatever it broke with.
     """
-    if not feeds:
-        return {}
-    os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-    import dlt
-    from dlt.pipeline import trace
-
-    # Even with telemetry off its trackers write an anonymous id into the user's or the system's folder.
-    trace.TRACKING_MODULES = []
-
     watch = Watch(notice)
+    with watch:
+        return {feed.number: _carry(feed, work, watch) for feed in feeds}
 
-    def resource(feed: Feed) -> Any:
-        def rows() -> Iterator[pa.RecordBatch]:
-            seq = 0
-            for batch in _batches(feed, watch):
-                numbered = batch.append_column("_seq", counting(seq, batch.num_rows))
-                seq += batch.num_rows
-                yield numbered
 
-        return dlt.resource(rows, name=feed.landing_name, write_disposition="append")
+def _carry(feed: Feed, work: Path, watch: Watch) -> str:
+    """Write the batches of a feed as they come, numbered in their order; answers the relation to read them by."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    data = work / "data"
-    pipeline = dlt.pipeline(
-        pipeline_name="landing",
-        destination=dlt.destinations.filesystem(bucket_url=data.as_uri()),
-        dataset_name="landing",
-        pipelines_dir=str(work / "pipelines"),
-    )
-    try:
-        with watch:
-            pipeline.run([resource(feed) for feed in feeds], loader_file_format="parquet")
-    except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            # dlt takes Ctrl-C for a failure of its own.
-            if isinstance(cause, (SourceError, KeyboardInterrupt)):
-                raise cause from error
-            cause = cause.__cause__ or cause.__context__
-        raise
-    return {feed.number: _relation(feed, data / "landing" / feed.landing_name) for feed in feeds}
+    file = work / f"{feed.landing_name}.parquet"
+    writer: pq.ParquetWriter | None = None
+    row = 0
+    with ExitStack() as opened:
+        for batch in _batches(feed, watch):
+            numbered = batch.append_column("_seq", counting(row, batch.num_rows))
+            row += batch.num_rows
+            if writer is None:
+                # Opened here: the writer itself would take some paths for addresses of other file systems.
+                sink = opened.enter_context(pa.OSFile(str(file), "wb"))
+                writer = opened.enter_context(pq.ParquetWriter(sink, numbered.schema))
+            writer.write_batch(numbered)
+    return _relation(feed, file if writer is not None else None)
 
 
 def _batches(feed: Feed, watch: Watch) -> Iterator[pa.RecordBatch]:
@@ -96,10 +77,9 @@ def _batches(feed: Feed, watch: Watch) -> Iterator[pa.RecordBatch]:
         ) from error
 
 
-def _relation(feed: Feed, folder: Path) -> str:
-    columns = [f"c{number}" for number in range(len(feed.columns))]
-    if any(folder.glob("*.parquet")):
-        return f"read_parquet({literal(str(folder / '*.parquet'))})"
-    nothing = [f"cast(null as varchar) as {name}" for name in columns]
+def _relation(feed: Feed, file: Path | None) -> str:
+    if file is not None:
+        return f"read_parquet({literal(str(file))})"
+    nothing = [f"cast(null as varchar) as c{number}" for number in range(len(feed.columns))]
     lines = ["null::bigint as _seq", "null::varchar as _source_file", "null::bigint as _source_row"]
     return f"(select {', '.join([*nothing, *lines])} where false)"
