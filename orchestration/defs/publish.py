@@ -1,11 +1,16 @@
 """Publish: copy the finished mart aside and switch readers to it in one rename."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from orchestration.defs.steps import OpenNight, night_step
 from orchestration.ledger_history import append_ledger_history
 from orchestration.owners import owner_team
 from orchestration.warehouse import publish_mart
+
+# A night answers for one day, so a mart from the day before yesterday is late, and one a day older is stale.
+FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=30), fail_window=timedelta(hours=54))
 
 
 def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
@@ -19,6 +24,7 @@ def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
         owners=[owner_team("Credit Management")],
         kinds={"duckdb", "parquet"},
         description="The published mart: a read-only DuckDB file and Parquet, switched by one rename.",
+        freshness_policy=FRESHNESS,
     )
     def publish_mart_asset(context: dg.AssetExecutionContext, night: OpenNight) -> dg.MaterializeResult[None]:
         with night_step(context, night, "publication__current"):

@@ -110,6 +110,11 @@ def test_rules_over_marts_are_checks_of_their_mart_with_an_owner(definitions: dg
     ]
 
 
+def test_a_publication_that_grows_old_is_told(definitions: dg.Definitions) -> None:
+    policy = definitions.resolve_asset_graph().get(dg.AssetKey(["publication", "current"])).freshness_policy
+    assert policy is not None
+
+
 def _asked_for(definitions: dg.Definitions, at: datetime) -> str | None:
     """The night that the schedule's tick at a moment asks for."""
     schedule = definitions.resolve_schedule_def("nightly_schedule")

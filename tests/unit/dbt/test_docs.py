@@ -11,8 +11,14 @@ from tests.shared import parsed_project
 
 
 @pytest.fixture(scope="module")
-def nodes() -> list[dict[str, Any]]:
-    manifest = json.loads((dbt_target_dir(parsed_project()) / "manifest.json").read_text(encoding="utf-8"))
+def manifest() -> dict[str, Any]:
+    path = dbt_target_dir(parsed_project()) / "manifest.json"
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read
+
+
+@pytest.fixture(scope="module")
+def nodes(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     kept = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed")]
     return [*kept, *manifest["sources"].values()]
 
@@ -42,3 +48,18 @@ def test_every_column_of_models_is_described(nodes: list[dict[str, Any]]) -> Non
         if not column["description"].strip()
     ]
     assert undescribed == []
+
+
+def test_marts_are_public_and_all_else_is_private(nodes: list[dict[str, Any]]) -> None:
+    access = {node["name"]: node["access"] for node in _models(nodes)}
+    marts = {node["name"] for node in _models(nodes) if node["schema"] == "mart"}
+    assert access == {name: "public" if name in marts else "private" for name in access}
+
+
+def test_every_mart_is_known_to_be_read_outside(
+    nodes: list[dict[str, Any]], manifest: dict[str, Any]
+) -> None:
+    exposures = {node["name"]: set(node["depends_on"]["nodes"]) for node in manifest["exposures"].values()}
+    marts = {node["unique_id"] for node in _models(nodes) if node["schema"] == "mart"}
+    assert exposures["published_mart"] == marts
+    assert "model.trade_credit.worklist" in exposures["daily_worklist"] <= marts
