@@ -16,6 +16,8 @@ def apply(connection: duckdb.DuckDBPyConnection, published: Collection[date]) ->
     They are those landed up to the newest that booked an entry, or up to the newest of `published`. Folders written
     between the two versions have the book already, and it is left as it is.
     """
+    # Folders older than 0a62b5b carry no number either, and lack what it added to a table by itself.
+    connection.execute("alter table ops.source_column add column if not exists is_new boolean")
     kept = connection.execute(
         "select count(*) from duckdb_tables() where database_name = current_database() and schema_name = 'ops' "
         "and table_name = 'publication'"

@@ -245,8 +245,8 @@ def test_folder_of_a_newer_program_is_refused_and_nothing_in_it_changes(home: Ho
     assert [line for line in status.splitlines() if line.startswith("Problem: ") and text in line]
     assert "Published:  night of 2026-07-01" in status
     assert files(home.company.home) == before
-    with duckdb.connect(str(home.warehouse)) as connection, pytest.raises(NewerStateError):
-        land(connection, load_settings(home.company.config_path, env={}, home=home.company.home), as_of=THIRD)
+    with pytest.raises(NewerStateError):
+        prepare_warehouse(home.warehouse)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -322,6 +322,7 @@ def test_column_added_to_the_contract_comes_to_folders_that_exist_and_brings_no_
     settings = load_settings(home.company.config_path, env={}, home=home.company.home)
     told = invoke(home.company.home, "doctor", "--config", str(home.company.config_path)).output
     assert "raw.customers gains vat_group" in told
+    prepare_warehouse(home.warehouse)
     land(home.warehouse, settings, as_of=THIRD, full_refresh=True)
     assert home.ask("select count(*), count(vat_group) from raw.customers") == [(12, 0)]
     assert home.ask("select count(*), count(vat_group) from staging.landed_customers") == [(12, 0)]

@@ -13,6 +13,7 @@ import yaml
 import tests.factories
 from orchestration import dbt_runner
 from orchestration.dbt_runner import NodeOutcome, build
+from orchestration.migrations import contract_tables
 from orchestration.sources import contract_dbt, contract_doc
 from orchestration.sources.contract import CONTRACT, TABLES, Field, Table
 from quality.catalog import RULES_FOLDER, load_rules
@@ -149,7 +150,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     copy = Copy(tmp_path_factory.mktemp("copy"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbt_runner, "PROJECT_DIR", copy.project)
-        for module in (contract_dbt, contract_doc, tests.factories):
+        for module in (contract_dbt, contract_doc, contract_tables, tests.factories):
             patch.setattr(module, "TABLES", (*TABLES, VISITS))
         patch.setattr(tests.factories, "CONTRACT", {**CONTRACT, "visits": VISITS})
         copy.append("seeds/policy/warning_rule.csv", RULES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.factories import fetch, make_warehouse, run_dbt
+from tests.factories import WAREHOUSE, fetch, make_warehouse, run_dbt
 
 AS_OF = "2025-07-31"
 
@@ -15,7 +15,7 @@ AS_OF = "2025-07-31"
 @pytest.fixture(scope="module")
 def decisions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A request of Thursday 16:00, decided on Monday 10:00; the Friday between is 4 July."""
-    path = tmp_path_factory.mktemp("calendar") / "calendar.duckdb"
+    path = tmp_path_factory.mktemp("calendar") / WAREHOUSE
     request = {
         "request_id": "r", "customer_id": "a", "currency": "USD", "amount": "10.00", "decision": "approved",
         "requested_at": "2025-07-03 16:00:00", "decided_at": "2025-07-07 10:00:00",

@@ -329,6 +329,7 @@ def test_warehouse_of_an_earlier_version_keeps_its_rows_and_gains_the_column(erp
     before = erp.ask("select rowid, * exclude (_extra) from raw.credit_limits order by rowid")
     erp.ask("alter table raw.credit_limits drop column _extra")
     erp.ask("alter table ops.source_column drop column is_new")
+    erp.ask("drop table ops.schema_version")
     erp.sql("ALTER TABLE limits ADD COLUMN insurer TEXT DEFAULT 'Acme'")
     erp.sql("UPDATE limits SET lim = 1500 WHERE cust = 'C1'")
     assert erp.settings is not None
