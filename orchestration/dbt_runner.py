@@ -22,6 +22,7 @@ _STAMP = "parsed.json"
 _MANIFEST = "manifest.json"
 _PARTIAL_PARSE = "partial_parse.msgpack"
 _ARTEFACTS = (_MANIFEST, _PARTIAL_PARSE)
+_TOLD_LEVELS = ("info", "warn", "error")
 # What a model says of its metrics as a whole; each column says the rest.
 _METRIC_META = ("metric_grain", "metrics")
 
@@ -214,9 +215,13 @@ def _invoke(
     target = dbt_target_dir(home)
     target.mkdir(parents=True, exist_ok=True)
     os.environ["TRADE_CREDIT_WAREHOUSE"] = str(warehouse or home / "warehouse.duckdb")
-    log = target / "logs" / "dbt.log"
-    said_before = log.stat().st_size if log.is_file() else 0
-    outcome = dbtRunner(manifest=manifest).invoke(
+    said: list[str] = []
+
+    def listen(message: Any) -> None:
+        if message.info.level in _TOLD_LEVELS and message.info.msg:
+            said.append(f"{message.info.ts.ToDatetime():%H:%M:%S.%f} {message.info.msg}")
+
+    outcome = dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
         [
             *arguments,
             "--project-dir",
@@ -226,35 +231,27 @@ def _invoke(
             "--target-path",
             str(target),
             "--log-path",
-            str(log.parent),
+            str(target / "logs"),
             "--log-level",
             "none",
+            # dbt's file log words every statement of the engine before it leaves most of them out; what it says of
+            # the nodes goes to the log of the step instead.
             "--log-level-file",
-            "info",
+            "none",
             "--no-send-anonymous-usage-stats",
             "--no-version-check",
         ]
     )
     # dbt keeps the warehouse open after a run; the next step opens it with settings of its own.
     DuckDBConnectionManager.close_all_connections()
-    _tell_log(log, said_before)
+    if said:
+        logging.getLogger(__name__).info("dbt said\n%s", "\n".join(said))
     if outcome.exception is not None:
         raise DbtError(f"dbt {arguments[0]} could not run: {outcome.exception}") from outcome.exception
     if outcome.result is None:
-        raise DbtError(f"dbt {arguments[0]} gave no result; see {target / 'logs' / 'dbt.log'}")
+        last = said[-1] if said else "nothing"
+        raise DbtError(f"dbt {arguments[0]} gave no result; the last it said was: {last}")
     return outcome.result
-
-
-def _tell_log(log: Path, said_before: int) -> None:
-    """Pass on what dbt wrote to its log since, so that it stands in the log of the step that ran it."""
-    if not log.is_file():
-        return
-    with log.open("rb") as file:
-        # A log that has become shorter was begun anew.
-        file.seek(said_before if log.stat().st_size >= said_before else 0)
-        said = file.read().decode("utf-8", "replace").strip()
-    if said:
-        logging.getLogger(__name__).info("dbt said\n%s", said)
 
 
 def _load_manifest(home: Path) -> Manifest:
