@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,9 @@ from orchestration.masking import mask_logging
 
 telemetry.switch_off()
 mask_logging()
+# A night keeps hundreds of thousands of objects (the graph, dbt's manifest) and little garbage in circles; at Python's
+# own threshold it looks through all of them again and again, for a fifteenth of a small night.
+gc.set_threshold(50_000, 20, 20)
 
 import dagster as dg  # noqa: E402  (telemetry must be off before any dependency loads)
 
