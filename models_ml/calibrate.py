@@ -1,8 +1,11 @@
-"""From a model's margin (log-odds) to a probability of default, by a monotone map stored as plain numbers."""
+"""From a model's margin (log-odds) to a probability of default, by a strictly rising map stored as plain numbers.
+
+No map ever makes two margins one PD or turns their order: what a model ranks, its PDs rank alike.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,13 +14,17 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+# A fitted slope below this (the margin says nothing, or the contrary) is held here: nearly everybody then has the
+# base rate, and the ranking is still the model's.
+SLOPE_MIN = 0.01
+
 
 @dataclass(frozen=True)
 class Calibrator:
-    """A non-decreasing map from margin to PD.
+    """A strictly rising map from margin to PD.
 
-    kind 'sigmoid': PD = 1 / (1 + exp(-(slope * margin + intercept))), slope >= 0.
-    kind 'isotonic': straight lines between (knots_margin, knots_pd), flat beyond the ends.
+    kind 'sigmoid': log-odds = slope * margin + intercept, slope > 0.
+    kind 'isotonic': straight lines in log-odds between (knots_margin, knots_pd), of `slope` beyond the ends.
     kind 'horizon': PD = 1 - (1 - sigmoid(margin)) ** exponent, for a table that states PDs of another
     horizon.
     """
@@ -39,10 +46,18 @@ class Calibrator:
         if self.kind == "sigmoid":
             return np.asarray(expit(self.slope * values + self.intercept))
         if self.kind == "isotonic":
-            return np.asarray(np.interp(values, self.knots_margin, self.knots_pd))
+            return np.asarray(expit(self._isotonic(values)))
         if self.kind == "horizon":
             return np.asarray(1.0 - (1.0 - expit(values)) ** self.exponent)
         raise ValueError(f"Unknown calibrator kind {self.kind!r}; valid are sigmoid, isotonic, horizon")
+
+    def _isotonic(self, values: Floats) -> Floats:
+        import numpy as np
+        from scipy.special import logit
+
+        knots = np.asarray(self.knots_margin, dtype="float64")
+        inside = np.interp(values, knots, logit(np.asarray(self.knots_pd, dtype="float64")))
+        return np.asarray(inside + self.slope * (values - np.clip(values, knots[0], knots[-1])))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -64,90 +79,121 @@ class Calibrator:
         return cls(**values)
 
 
-def calibrate(margin: Floats, event: Floats, *, cases: int, sigmoid_below: int) -> Calibrator:
-    """Fit the map on a period the model did not learn from.
+def calibrate(
+    margin: Floats, event: Floats, *, events: int, isotonic_from: int, weight: Floats | None = None
+) -> Calibrator:
+    """Fit the map on margins given to customers the model did not learn from.
 
-    margin, event: shape (n,), event 0 or 1. cases: independent cases among the rows (customers; a customer at
-    several cut-offs is one). Below `sigmoid_below` cases the two-parameter sigmoid is used, else isotonic.
+    margin, event: shape (n,), event 0 or 1. events: independent events among the rows (customers with an event; a
+    customer at several cut-offs is one). Below `isotonic_from` of them the two-parameter sigmoid is used, else
+    isotonic regression: each of its blocks needs events of its own. weight: of each row, shape (n,), default 1; the
+    weighted mean PD is the weighted event rate.
     """
     import numpy as np
 
-    margins, events = np.asarray(margin, dtype="float64"), np.asarray(event, dtype="float64")
-    if not 0 < events.sum() < len(events):
+    margins, outcomes = np.asarray(margin, dtype="float64"), np.asarray(event, dtype="float64")
+    weights = np.ones_like(margins) if weight is None else np.asarray(weight, dtype="float64")
+    if not 0 < outcomes.sum() < len(outcomes):
         raise ValueError(
-            f"Calibration needs both outcomes; of {len(events)} rows {int(events.sum())} are events"
+            f"Calibration needs both outcomes; of {len(outcomes)} rows {int(outcomes.sum())} are events"
         )
-    if cases < sigmoid_below:
-        slope, intercept = _fit_sigmoid(margins, events)
-        return Calibrator("sigmoid", slope, intercept, cases=cases, events=int(events.sum()))
-    knots_margin, knots_pd = _fit_isotonic(margins, events)
-    return Calibrator(
-        "isotonic", knots_margin=knots_margin, knots_pd=knots_pd, cases=cases, events=int(events.sum())
+    weights = weights / weights.mean()
+    slope, intercept = _fit_sigmoid(margins, outcomes, weights)
+    if events < isotonic_from:
+        return Calibrator("sigmoid", slope, intercept, cases=len(margins), events=events)
+    knots_margin, knots_pd = _fit_isotonic(margins, outcomes, weights, slope)
+    fitted = Calibrator(
+        "isotonic", slope, knots_margin=knots_margin, knots_pd=knots_pd, cases=len(margins), events=events
+    )
+    rate = float(np.average(outcomes, weights=weights))
+    return shifted(fitted, _shift_to(fitted, margins, weights, rate))
+
+
+def shifted(calibrator: Calibrator, shift: float) -> Calibrator:
+    """The same map with `shift` added to every log-odds."""
+    import numpy as np
+    from scipy.special import expit, logit
+
+    knots = expit(logit(np.asarray(calibrator.knots_pd, dtype="float64")) + shift)
+    return replace(
+        calibrator, intercept=calibrator.intercept + shift, knots_pd=tuple(float(p) for p in knots)
     )
 
 
-def _fit_sigmoid(margin: Floats, event: Floats) -> tuple[float, float]:
+def _shift_to(calibrator: Calibrator, margin: Floats, weight: Floats, rate: float) -> float:
+    """The shift in log-odds with which the mean PD is the rate: straight lines over blocks of unequal size miss it
+    by a few percent."""
+    import numpy as np
+    from scipy.optimize import brentq
+    from scipy.special import expit, logit
+
+    log_odds = logit(calibrator(margin))
+    return float(
+        brentq(
+            lambda b: float(np.average(expit(log_odds + b), weights=weight)) - rate, -20.0, 20.0, xtol=1e-12
+        )
+    )
+
+
+def _fit_sigmoid(margin: Floats, event: Floats, weight: Floats) -> tuple[float, float]:
     """Maximum likelihood by Newton steps (Platt 1999, without target smoothing: the mean PD then meets the
     rate).
 
-    A ridge too small to move a well-posed fit keeps perfectly separated outcomes finite. A slope below zero
-    would turn the order round: it is held at zero, and everybody gets the base rate.
+    A ridge too small to move a well-posed fit keeps perfectly separated outcomes finite. A slope that would turn
+    the order round, or level it, is held at SLOPE_MIN and the intercept fitted alone.
     """
     import numpy as np
     from scipy.special import expit
 
-    rate = event.mean()
+    rate = np.average(event, weights=weight)
     base = float(np.log(rate / (1 - rate)))
     beta = np.array([0.0, base])
     design = np.column_stack([margin, np.ones_like(margin)])
     ridge = np.diag([1e-3, 0.0])
     for _ in range(100):
         p = expit(design @ beta)
-        gradient = design.T @ (event - p) - ridge @ beta
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + ridge + 1e-12 * np.eye(2)
+        gradient = design.T @ (weight * (event - p)) - ridge @ beta
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + ridge + 1e-12 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         beta = beta + np.clip(step, -5, 5)
         if np.abs(step).max() < 1e-10:
             break
-    return (float(beta[0]), float(beta[1])) if beta[0] > 0 else (0.0, base)
+    if beta[0] >= SLOPE_MIN:
+        return float(beta[0]), float(beta[1])
+    flat = Calibrator("sigmoid", SLOPE_MIN, base)
+    return SLOPE_MIN, base + _shift_to(flat, margin, weight, float(rate))
 
 
-def _fit_isotonic(margin: Floats, event: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _fit_isotonic(
+    margin: Floats, event: Floats, weight: Floats, slope: float
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Isotonic regression with each pooled block placed at its mean margin and joined by straight lines
     (centred isotonic regression, Oron and Flournoy 2017): the order within a block is kept.
 
-    A first block without events or a last block of events only gets the Jeffreys mean (D + 1/2) / (N + 1):
-    a rate of exactly 0 or 1 is a finding of a small sample, not a probability.
+    A first block without events or a last block of events only lies on the line of `slope` through its neighbour: a
+    rate of exactly 0 or 1 is a finding of a small sample, and how small must not lift or lower the others.
     """
     import numpy as np
+    from scipy.special import expit, logit
 
     order = np.argsort(margin, kind="stable")
     x, first = np.unique(margin[order], return_index=True)
-    sums = np.add.reduceat(event[order], first)
-    counts = np.diff(np.append(first, len(order))).astype("float64")
+    sums = np.add.reduceat((weight * event)[order], first)
+    counts = np.add.reduceat(weight[order], first)
     blocks: list[list[float]] = []  # events, cases, cases * margin
     for xi, si, ni in zip(x, sums, counts, strict=True):
         blocks.append([float(si), float(ni), float(ni * xi)])
         while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] >= blocks[-1][0] * blocks[-2][1]:
             last = blocks.pop()
             blocks[-1] = [a + b for a, b in zip(blocks[-1], last, strict=True)]
-    knots_margin = [b[2] / b[1] for b in blocks]
-    knots_pd = [b[0] / b[1] for b in blocks]
-    for i in (0, -1):
-        if knots_pd[i] in (0.0, 1.0):
-            knots_pd[i] = (blocks[i][0] + 0.5) / (blocks[i][1] + 1)
-    knots = _meet_rate(margin, float(event.mean()), np.array(knots_margin), np.maximum.accumulate(knots_pd))
-    return tuple(knots_margin), tuple(float(p) for p in knots)
-
-
-def _meet_rate(margin: Floats, rate: float, knots_margin: Floats, knots_pd: Floats) -> Floats:
-    """Shift all knots by one amount in log-odds so that the mean PD is the observed rate: straight lines over
-    blocks of unequal size miss it by a few percent."""
-    import numpy as np
-    from scipy.optimize import brentq
-    from scipy.special import expit, logit
-
-    def excess(shift: float) -> float:
-        return float(np.interp(margin, knots_margin, expit(logit(knots_pd) + shift)).mean()) - rate
-
-    return np.asarray(expit(logit(knots_pd) + brentq(excess, -20.0, 20.0, xtol=1e-12)))
+    knots = [b[2] / b[1] for b in blocks]
+    rates = np.array([b[0] / b[1] for b in blocks])
+    for edge, neighbour in ((0, 1), (-1, -2)):
+        if rates[edge] not in (0.0, 1.0):
+            continue
+        if len(rates) > 1 and 0 < rates[neighbour] < 1:
+            odds = logit(rates[neighbour]) + slope * (knots[edge] - knots[neighbour])
+        else:  # nothing but certainties to lean on
+            odds = logit((blocks[edge][0] + 0.5) / (blocks[edge][1] + 1))
+        rates[edge] = expit(odds)
+    return tuple(knots), tuple(float(p) for p in rates)

@@ -1,7 +1,8 @@
-"""How good a model is on cut-offs it never saw: ranking, calibration, grades and lift, with 95 % intervals.
+"""How good a recipe is on cut-offs it had not seen: ranking, calibration, grades and lift, with 95 % intervals.
 
-A customer appears at several cut-offs, so every interval resamples customers, not rows. All models are judged
-on the same resamples; a difference between two of them is therefore paired.
+A customer appears at several cut-offs, and the outcomes of neighbouring cut-offs overlap, so every interval resamples
+customers and, independently, blocks of cut-offs (the product of both counts weighs a row; Owen 2007). All models are
+judged on the same resamples; a difference between two of them is therefore paired.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ COLUMNS = (
     "row_count", "event_count",
 )  # fmt: skip
 TOP_SHARE = 0.10
-_CELLS_AT_ONCE = 4_000_000
+_CELLS_AT_ONCE = 2_000_000
 SEGMENT_EVENTS_MIN = 10
+# Resamples rank by this many bands of the score: an interval does not feel the difference, the time does.
+_BANDS = 500
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,6 @@ class Sample:
             self.customer[keep], self.event[keep], self.amount[keep], self.segment[keep], self.cutoff[keep]
         )
 
-    def latest_by_customer(self) -> Ints:
-        """Positions of each customer's last cut-off: rows that are independent of one another."""
-        import numpy as np
-
-        order = np.lexsort((self.cutoff, self.customer))
-        last = np.append(np.diff(self.customer[order]) != 0, True)
-        return np.sort(order[last])
-
 
 class _Ranking:
     """Metrics of one score over many weightings of the same rows at once."""
@@ -81,21 +76,33 @@ class _Ranking:
         self.order = np.argsort(-score, kind="stable")
         ordered = score[self.order]
         self.starts = np.flatnonzero(np.append(True, np.diff(ordered) != 0))
-        self.event = sample.event[self.order]
-        self.amount = (sample.event * sample.amount)[self.order]
-        self.pd = ordered if is_pd else None
+        wanted = np.linspace(0, len(ordered), min(_BANDS, len(ordered)) + 1)[:-1].astype("int64")
+        self.band_starts = np.unique(self.starts[np.searchsorted(self.starts, wanted, side="right") - 1])
+        self.event = sample.event
+        self.amount = sample.event * sample.amount
+        self.pd = np.asarray(score, dtype="float64") if is_pd else None
 
-    def metrics(self, weights: Floats) -> dict[str, Floats]:
+    def metrics(self, weights: Floats, *, exact: bool = False) -> dict[str, Floats]:
         """weights: (resamples, rows), counts of each row. Returns (resamples,) arrays by metric name.
 
-        Rows with equal scores form one group and share what falls on it in proportion.
+        Rows with equal scores form one group and share what falls on it in proportion; where `exact` is not asked
+        for, neighbouring scores share a group too.
         """
         import numpy as np
 
+        starts = self.starts if exact else self.band_starts
         w = weights[:, self.order]
-        total = np.add.reduceat(w, self.starts, axis=1)
-        hits = np.add.reduceat(w * self.event, self.starts, axis=1)
-        lost = np.add.reduceat(w * self.amount, self.starts, axis=1)
+        total = np.add.reduceat(w, starts, axis=1)
+        happened = np.flatnonzero(self.event[self.order])
+        group = np.searchsorted(starts, happened, side="right") - 1
+        hits, lost = np.zeros_like(total), np.zeros_like(total)
+        if len(happened):
+            first = np.flatnonzero(np.append(True, np.diff(group) != 0))
+            hit_weights = w[:, happened]
+            hits[:, group[first]] = np.add.reduceat(hit_weights, first, axis=1)
+            lost[:, group[first]] = np.add.reduceat(
+                hit_weights * self.amount[self.order][happened], first, axis=1
+            )
         cum_total, cum_hits, cum_lost = (np.cumsum(a, axis=1) for a in (total, hits, lost))
         n, positives, amount = cum_total[:, -1], cum_hits[:, -1], cum_lost[:, -1]
         negatives = n - positives
@@ -118,12 +125,14 @@ class _Ranking:
             "top_decile_amount_lift": saved / TOP_SHARE,
         }
         if self.pd is not None:
-            mean_pd = w @ self.pd / n
+            mean_pd = weights @ self.pd / n
             rate = positives / n
+            surprise = -np.where(self.event > 0, np.log(self.pd), np.log1p(-self.pd))
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = mean_pd / rate
             result |= {
-                "brier": (w * (self.pd - self.event) ** 2).sum(axis=1) / n,
+                "brier": weights @ (self.pd - self.event) ** 2 / n,
+                "log_loss": weights @ surprise / n,
                 "mean_pd": mean_pd,
                 "event_rate": rate,
                 "calibration_ratio": np.where(np.isfinite(ratio), ratio, np.nan),
@@ -167,12 +176,18 @@ def interval(values: Floats) -> tuple[float, float]:
 
 
 def judge(
-    scores: Mapping[str, Floats], sample: Sample, *, pd_scores: frozenset[str], resamples: int, seed: int
+    scores: Mapping[str, Floats],
+    sample: Sample,
+    *,
+    pd_scores: frozenset[str],
+    resamples: int,
+    seed: int,
+    horizon_months: int = 1,
 ) -> dict[str, Judged]:
-    """Judge every score on the same rows and the same bootstrap resamples of customers.
+    """Judge every score on the same rows and the same bootstrap resamples of customers and cut-offs.
 
-    scores: (n,) by name, higher is riskier; those named in `pd_scores` are probabilities and get the PD
-    metrics.
+    scores: (n,) by name, higher is riskier; those named in `pd_scores` are probabilities, strictly between 0 and 1,
+    and get the PD metrics. horizon_months: how many monthly cut-offs share a part of their outcomes.
     """
     import numpy as np
 
@@ -181,9 +196,11 @@ def judge(
         for name, s in scores.items()
     }
     ones = np.ones((1, len(sample.event)))
-    exact = {name: {m: float(v[0]) for m, v in r.metrics(ones).items()} for name, r in rankings.items()}
+    exact = {
+        name: {m: float(v[0]) for m, v in r.metrics(ones, exact=True).items()} for name, r in rankings.items()
+    }
     parts: dict[str, list[dict[str, Floats]]] = {name: [] for name in scores}
-    for weights in _resampled_weights(sample.customer, resamples, seed):
+    for weights in _resampled_weights(sample, resamples, seed, horizon_months):
         for name, ranking in rankings.items():
             parts[name].append(ranking.metrics(weights))
     return {
@@ -192,34 +209,54 @@ def judge(
     }
 
 
-def _resampled_weights(customer: Ints, resamples: int, seed: int) -> Any:
-    """Yield (block, n) counts: each resample draws as many customers as there are, with all of their rows."""
+def _resampled_weights(sample: Sample, resamples: int, seed: int, horizon_months: int) -> Any:
+    """Yield (block, n) counts: each resample draws as many customers as there are, with all of their rows, and as many
+    cut-offs as there are, in runs of neighbours (the last one followed by the first) as long as a horizon, at most
+    half of them: cut-offs whose outcomes overlap come and go together."""
     import numpy as np
 
-    customers = int(customer.max()) + 1
+    customers = int(sample.customer.max()) + 1
+    distinct, period = np.unique(sample.cutoff, return_inverse=True)
+    periods = len(distinct)
+    run = max(1, min(horizon_months, (periods + 1) // 2))
     rng = np.random.default_rng(seed)
-    block = max(1, min(resamples, _CELLS_AT_ONCE // max(len(customer), customers)))
+    block = max(1, min(resamples, _CELLS_AT_ONCE // max(len(sample.customer), customers)))
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
-        drawn = rng.integers(0, customers, size=(size, customers))
-        flat = (drawn + customers * np.arange(size)[:, None]).ravel()
-        counts = np.bincount(flat, minlength=size * customers).reshape(size, customers)
-        yield counts[:, customer].astype("float64")
+        counts = _draw_counts(rng.integers(0, customers, size=(size, customers)), customers)
+        starts = rng.integers(0, periods, size=(size, -(-periods // run)))
+        drawn = (starts[:, :, None] + np.arange(run)) % periods
+        period_counts = _draw_counts(drawn.reshape(size, -1)[:, :periods], periods)
+        yield counts[:, sample.customer] * period_counts[:, period]
+
+
+def _draw_counts(drawn: Ints, distinct: int) -> Floats:
+    """How often each of `distinct` numbers was drawn, by row: (rows, distinct)."""
+    import numpy as np
+
+    flat = (drawn + distinct * np.arange(len(drawn))[:, None]).ravel()
+    return np.bincount(flat, minlength=len(drawn) * distinct).reshape(len(drawn), distinct).astype("float64")
 
 
 def jeffreys_p(defaults: float, cases: float, pd_value: float) -> float:
-    """P(true rate <= PD) under a Beta(D + 1/2, N - D + 1/2) posterior: below 5 % the PD is too low
-    (ECB, Instructions for reporting the validation results of internal models, 2019)."""
+    """P(true rate <= PD) under a Beta(D + 1/2, N - D + 1/2) posterior: below 5 % the PD is too low.
+
+    ECB, Instructions for reporting the validation results of internal models (February 2019), predictive ability, "PD
+    back-testing using a Jeffreys test", p. 20-21: one-sided, by grade; the null hypothesis is a PD
+    that is not too low.
+    D and N may be averages over years, as a long-run rate is.
+    """
     from scipy.stats import beta
 
     return float(beta.cdf(pd_value, defaults + 0.5, cases - defaults + 0.5))
 
 
-def binomial_p(defaults: int, cases: int, pd_value: float) -> float:
-    """P(X >= D) for X ~ Binomial(N, PD): small where there are more defaults than the PD allows."""
-    from scipy.stats import binom
+def binomial_p(defaults: float, cases: float, pd_value: float) -> float:
+    """P(X >= D) for X ~ Binomial(N, PD): small where there are more defaults than the PD allows. Continued to D and N
+    that are averages by the incomplete beta function, which is the sum at whole numbers."""
+    from scipy.stats import beta
 
-    return float(binom.sf(defaults - 1, cases, pd_value))
+    return float(beta.cdf(pd_value, defaults, cases - defaults + 1)) if defaults > 0 else 1.0
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -240,26 +277,38 @@ def grade_ranks(pd_values: Floats, grades: tuple[Grade, ...]) -> Ints:
     return np.minimum(np.searchsorted(uppers, pd_values, side="left"), len(grades) - 1).astype("int64") + 1
 
 
-def grade_table(pd_values: Floats, sample: Sample, grades: tuple[Grade, ...]) -> pd.DataFrame:
-    """Calibration by grade, each customer once (its latest cut-off): grade, cases, events, mean_pd,
-    event_rate, jeffreys_p, jeffreys_p_holm, binomial_p, binomial_p_holm. Grades without a case are left
-    out."""
+def grade_table(
+    pd_values: Floats, sample: Sample, grades: tuple[Grade, ...], *, horizon_months: int = 12
+) -> pd.DataFrame:
+    """Calibration by grade against its long-run rate: grade, cases, events (rows of all cut-offs), independent_cases,
+    independent_events, mean_pd, event_rate, jeffreys_p, jeffreys_p_holm, binomial_p, binomial_p_holm. Grades without
+    a case are left out.
+
+    Outcomes of cut-offs a month apart are largely the same outcomes, so the tests take the cases and events of an
+    average cut-off, times the whole horizons that the cut-offs (a month apart) fill without overlapping.
+    """
     import numpy as np
     import pandas as pd
 
-    latest = sample.latest_by_customer()
-    p, event = np.asarray(pd_values)[latest], sample.event[latest]
+    p, event = np.asarray(pd_values, dtype="float64"), sample.event
+    cutoffs = len(np.unique(sample.cutoff))
+    independent = max(1, cutoffs // max(1, horizon_months)) / cutoffs
     ranks = grade_ranks(p, grades)
     rows = []
     for grade in grades:
         inside = ranks == grade.grade_rank
         if inside.any():
             cases, defaults, mean_pd = int(inside.sum()), int(event[inside].sum()), float(p[inside].mean())
-            tests = (jeffreys_p(defaults, cases, mean_pd), binomial_p(defaults, cases, mean_pd))
-            rows.append((grade.grade, cases, defaults, mean_pd, defaults / cases, *tests))
+            n, d = cases * independent, defaults * independent
+            tests = (jeffreys_p(d, n, mean_pd), binomial_p(d, n, mean_pd))
+            rows.append((grade.grade, cases, defaults, n, d, mean_pd, defaults / cases, *tests))
     table = pd.DataFrame(
-        rows, columns=["grade", "cases", "events", "mean_pd", "event_rate", "jeffreys_p", "binomial_p"]
-    )
+        rows,
+        columns=[
+            "grade", "cases", "events", "independent_cases", "independent_events", "mean_pd", "event_rate",
+            "jeffreys_p", "binomial_p",
+        ],
+    )  # fmt: skip
     table["jeffreys_p_holm"] = holm(table["jeffreys_p"].tolist())
     table["binomial_p_holm"] = holm(table["binomial_p"].tolist())
     return table
@@ -276,6 +325,7 @@ def metric_rows(
     grades: tuple[Grade, ...] = (),
     resamples: int = 0,
     seed: int = 0,
+    horizon_months: int = 12,
     sample_name: str = "test",
 ) -> pd.DataFrame:
     """Rows of ml.model_metric (COLUMNS) for one score: overall, and with `pd_values` by grade and by segment.
@@ -297,7 +347,7 @@ def metric_rows(
     ]
     nan = float("nan")
     if pd_values is not None and grades:
-        table = grade_table(pd_values, sample, grades)
+        table = grade_table(pd_values, sample, grades, horizon_months=horizon_months)
         rows += [
             row(
                 f"grade_{metric}",
@@ -335,6 +385,7 @@ def metric_rows(
                 pd_scores=frozenset({"pd"}),
                 resamples=resamples,
                 seed=seed,
+                horizon_months=horizon_months,
             )["pd"]
             rows += [
                 row(m, f"segment {name}", own.values[m], *own.interval(m), len(part.event), events)

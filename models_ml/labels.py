@@ -1,7 +1,8 @@
-"""Who may be learned from, and the out-of-time split into training, calibration and test cut-offs.
+"""Who may be learned from, and the walk forward through time by which a model is judged.
 
-The order of time is train <= calibration, then an embargo of one horizon, then test: no label window of a row
-that was learned from reaches into the test period.
+Every cut-off whose outcome is known is learned from by the model that is used. It is judged by the same recipe, made
+again as it would have been made at earlier days: each step learns from cut-offs whose horizon had ended and is asked
+about later ones. No label window of a row that was learned from reaches into the cut-offs it is judged on.
 """
 
 from __future__ import annotations
@@ -52,14 +53,27 @@ class Period:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One model of the walk: it learns from cut-offs up to `learn_to` and is judged on `judge_from` to
+    `judge_to`."""
+
+    learn_to: date
+    judge_from: date
+    judge_to: date
+
+
+@dataclass(frozen=True)
 class Split:
-    """Three periods that share no cut-off. excluded: rows left out, counted by reason;
-    has_cases_for_boosting: the training events reach the policy's train_events_min (otherwise only the
-    scorecard may be fitted)."""
+    """What is learned from and how it is judged.
+
+    train: every learnable row, for the model that is used. test: the part of it that the steps are judged on, pooled.
+    excluded: rows left out, counted by reason. has_cases_for_boosting: the first step's events reach the policy's
+    train_events_min (otherwise only the scorecard may be fitted).
+    """
 
     train: Period
-    calibration: Period
     test: Period
+    steps: tuple[Step, ...]
     excluded: dict[str, int] = field(default_factory=dict)
     has_cases_for_boosting: bool = True
 
@@ -85,15 +99,15 @@ def population(frame: pd.DataFrame, rules: ScoreRules) -> pd.Series:
 
 
 def split(frame: pd.DataFrame, *, as_of: date, gates: Gates, rules: ScoreRules) -> Split | Refusal:
-    """Split labelled cut-offs by time, or say why there is too little.
+    """Lay the steps through the labelled cut-offs, or say why there is too little.
 
     frame: features.customer_cutoff joined with features.customer_label, one row a customer and cut-off. Used
     are rows whose label is known, whose horizon ends by `as_of` and whose customer could have been scored
     then.
 
-    Test: the shortest run of last matured cut-offs that holds test_events_min events. Before it, only
-    cut-offs whose horizon ends by the first test cut-off; of these the last ones calibrate (the shortest run
-    with test_events_min events, at most half of them), the rest trains.
+    Judged are all cut-offs from the first one before which enough events had matured to learn from: as many as
+    boosting needs where the rest still holds test_events_min events, else as many as the scorecard needs. They are
+    shared out among at most walk_forward_models_max models, in order of time.
     """
     import pandas as pd
 
@@ -112,72 +126,78 @@ def split(frame: pd.DataFrame, *, as_of: date, gates: Gates, rules: ScoreRules) 
     )
     used = used.assign(is_event=used["is_event"].astype("int64"))
     cutoffs = sorted(used["cutoff_date"].unique())
-    if len(cutoffs) < 3:
+    if len(cutoffs) < 2:
         return Refusal(
             "matured cut-offs",
             len(cutoffs),
-            3,
-            "Training, calibration and test need one each, and of no more is the outcome known by "
+            2,
+            "Learning and judging need one each, and of no more is the outcome known by "
             f"{as_of.isoformat()}.",
         )
 
     horizon_end = used.groupby("cutoff_date")["horizon_end_date"].max()
-    best: Refusal | None = None
-    for size in range(1, len(cutoffs) - 1):
-        first_test = cutoffs[-size]
-        test = _period(used, cutoffs[-size:])
-        if test.events < gates.test_events_min or not _has_both_outcomes(test):
-            refusal = Refusal(
-                "customers with an event to judge a model on",
-                test.events,
-                gates.test_events_min,
-                f"Looked for in the last {size} matured cut-offs, from {test.start} to {test.end}.",
-            )
-            best = refusal if best is None or refusal.have > best.have else best
+    learnable = {c: [e for e in cutoffs if horizon_end[e] <= c] for c in cutoffs}
+    last = learnable[cutoffs[-1]]
+    if not last:
+        return Refusal(
+            "cut-offs to learn from",
+            0,
+            1,
+            f"Their horizon must end by the last cut-off to judge on, {cutoffs[-1].date()}: a longer history or a "
+            "shorter horizon is needed.",
+        )
+    best = _period(used, last)
+    refusal = Refusal(
+        "customers with an event to learn from",
+        best.events,
+        gates.scorecard_events_min,
+        f"Looked for in the cut-offs from {best.start} to {best.end}, whose horizon ends by the last cut-off to judge "
+        "on.",
+    )
+    for events_min in (gates.train_events_min, gates.scorecard_events_min):
+        first = next((c for c in cutoffs if _can_be_learned(used, learnable[c], events_min)), None)
+        if first is None:
             continue
-        before = [c for c in cutoffs if horizon_end[c] <= first_test]
-        if len(before) < 2:
-            return Refusal(
-                "cut-offs to learn from",
-                len(before),
-                2,
-                f"Their horizon must end by the first test cut-off, {test.start}: a longer history or a "
-                "shorter horizon is needed.",
+        judged = [c for c in cutoffs if c >= first]
+        test = _period(used, judged)
+        if test.events >= gates.test_events_min and _has_both_outcomes(test):
+            return Split(
+                _period(used, cutoffs),
+                test,
+                _steps(judged, learnable, gates.walk_forward_models_max),
+                excluded,
+                _period(used, learnable[first]).events >= gates.train_events_min,
             )
-        calibration = _calibration(used, before, gates.test_events_min)
-        train_cutoffs = [c for c in before if pd.Timestamp(c) < pd.Timestamp(calibration.start)]
-        train = _period(used, train_cutoffs)
-        if train.events < gates.scorecard_events_min:
-            return Refusal(
-                "customers with an event to learn from",
-                train.events,
-                gates.scorecard_events_min,
-                f"Looked for in the cut-offs from {train.start} to {train.end}, before the test period of "
-                f"{test.start} and its embargo.",
-            )
-        if not _has_both_outcomes(calibration):
-            return Refusal(
-                "customers with an event to calibrate on",
-                calibration.events,
-                1,
-                f"Looked for in the cut-offs from {calibration.start} to {calibration.end}.",
-            )
-        return Split(train, calibration, test, excluded, train.events >= gates.train_events_min)
-    assert best is not None
-    return best
+        refusal = Refusal(
+            "customers with an event to judge a model on",
+            test.events,
+            gates.test_events_min,
+            f"Looked for in the matured cut-offs from {test.start} to {test.end}.",
+        )
+    return refusal
+
+
+def _can_be_learned(used: pd.DataFrame, cutoffs: list[pd.Timestamp], events_min: int) -> bool:
+    if not cutoffs:
+        return False
+    period = _period(used, cutoffs)
+    return period.events >= events_min and _has_both_outcomes(period)
+
+
+def _steps(
+    judged: list[pd.Timestamp], learnable: dict[pd.Timestamp, list[pd.Timestamp]], models_max: int
+) -> tuple[Step, ...]:
+    import numpy as np
+
+    parts = np.array_split(np.arange(len(judged)), min(models_max, len(judged)))
+    return tuple(
+        Step(learnable[judged[part[0]]][-1].date(), judged[part[0]].date(), judged[part[-1]].date())
+        for part in parts
+    )
 
 
 def _has_both_outcomes(period: Period) -> bool:
     return bool(period.frame["is_event"].nunique() == 2)
-
-
-def _calibration(used: pd.DataFrame, before: list[pd.Timestamp], events_min: int) -> Period:
-    longest = max(1, len(before) // 2)
-    for size in range(1, longest + 1):
-        period = _period(used, before[-size:])
-        if period.events >= events_min:
-            return period
-    return period
 
 
 def _period(used: pd.DataFrame, cutoffs: list[pd.Timestamp]) -> Period:

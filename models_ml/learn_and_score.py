@@ -13,13 +13,13 @@ from models_ml.evaluate import Judged, Sample, grade_table, judge, metric_rows
 from models_ml.explain import COLUMNS as REASON_COLUMNS
 from models_ml.explain import explain
 from models_ml.features import check_frame
-from models_ml.labels import Refusal, Split, split
-from models_ml.model import EXPERT, SCORECARD, XGBOOST, Champion, Model, predict_pd
+from models_ml.labels import ELIGIBLE, Refusal, Split, population, split
+from models_ml.model import EXPERT, SCORECARD, XGBOOST, Champion, Model, predict_pd, walked_pd
 from models_ml.monitor import COLUMNS as MONITORING_COLUMNS
-from models_ml.monitor import psi, psi_bound, stability
+from models_ml.monitor import psi, stability
 from models_ml.promotion import FALL_BACK_EXPERT, KEEP, Contender, Decision, decide
 from models_ml.score import SCORED, score
-from models_ml.train import LearnSettings, data_fingerprint, expert_model, fit, model_id, naive_scores
+from models_ml.train import LearnSettings, data_fingerprint, expert_model, make, model_id, naive_scores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +43,7 @@ _HEADLINE = (
     "ks",
     "pr_auc",
     "brier",
+    "log_loss",
     "calibration_ratio",
     "top_decile_event_share",
     "top_decile_lift",
@@ -96,6 +97,8 @@ def learn(
     night may promote (registry.barred).
     Raises FrameMismatch. Too few events is not an error: the outcome carries the Refusal and the fallback.
     """
+    import pandas as pd
+
     check_frame(training, labelled=True, what="training frame")
     expert = expert_model(settings, policy)
     incumbent, set_aside = _usable(champion, training, as_of, settings)
@@ -107,18 +110,40 @@ def learn(
     candidates: list[Model] = []
     for kind in (XGBOOST, SCORECARD) if periods.has_cases_for_boosting else (SCORECARD,):
         known = stored(model_id(kind, fingerprint, settings, policy)) if stored else None
-        candidates.append(known or fit(kind, periods, settings, policy, fingerprint))
+        candidates.append(known or make(kind, periods, settings, policy, fingerprint))
 
     test = periods.test.frame
     sample = Sample.of(test)
-    judged_models = {m.model_id: m for m in [*candidates, expert, *([incumbent.model] if incumbent else [])]}
-    pds = {name: predict_pd(m, test, policy.score_rules) for name, m in judged_models.items()}
+    judged_models = {m.model_id: m for m in [*candidates, expert]}
+    pds = {m.model_id: walked_pd(m) for m in candidates}
+    pds[expert.model_id] = predict_pd(expert, test, policy.score_rules)
+    if incumbent is not None and incumbent.model.model_id not in pds:
+        # What scores learned from the judged rows. Its recipe, made again before them, is judged in its place.
+        model = incumbent.model
+        same = [m for m in candidates if m.kind == model.kind]
+        judged_models[model.model_id] = model
+        pds[model.model_id] = pds[same[0].model_id] if same else predict_pd(model, test, policy.score_rules)
     naive = naive_scores(test)
-    resamples = policy.gates.bootstrap_samples
-    judged = judge(pds | naive, sample, pd_scores=frozenset(pds), resamples=resamples, seed=settings.seed)
-
+    judged = judge(
+        pds | naive,
+        sample,
+        pd_scores=frozenset(pds),
+        resamples=policy.gates.bootstrap_samples,
+        seed=settings.seed,
+        horizon_months=settings.horizon_months,
+    )
+    tonight = training[pd.to_datetime(training["cutoff_date"]) == pd.Timestamp(as_of)]
     contenders = {
-        name: _contender(m, judged[name], pds[name], sample, policy) for name, m in judged_models.items()
+        name: Contender(
+            name,
+            m.kind,
+            judged[name],
+            grade_table(pds[name], sample, policy.grades, horizon_months=settings.horizon_months),
+            _psi_tonight(m, tonight, policy)
+            if incumbent is not None and m is judged_models.get(incumbent.model.model_id)
+            else 0.0,
+        )
+        for name, m in judged_models.items()
     }
     decision = decide(
         [contenders[m.model_id] for m in candidates],
@@ -137,7 +162,13 @@ def learn(
             f"{policy.gates.train_events_min} are needed",
         )
 
-    metrics = _metrics(as_of, judged_models, judged, pds, sample, policy, settings)
+    metrics = pd.concat(
+        [
+            _metrics(as_of, judged_models, judged, pds, sample, policy, settings),
+            _gate_rows(as_of, decision, {n: m.kind for n, m in judged_models.items()}, sample),
+        ],
+        ignore_index=True,
+    )
     finished = [_with_metrics(m, metrics) for m in candidates]
     by_id = {m.model_id: m for m in [*finished, expert]} | (
         {incumbent.model.model_id: incumbent.model} if incumbent else {}
@@ -258,19 +289,38 @@ def _with_note(decision: Decision, note: str) -> Decision:
     return replace(decision, reason=f"{decision.reason}. {note}") if note else decision
 
 
-def _contender(model: Model, judged: Judged, pds: Floats, sample: Sample, policy: Policy) -> Contender:
-    """Stability is taken between the calibration and the test period, one row a customer; the expert table
-    has no period of its own and is not asked for it."""
-    value, bound = 0.0, float("inf")
+def _psi_tonight(model: Model, tonight: pd.DataFrame, policy: Policy) -> float:
+    """Stability of the PDs of customers with a ledger, tonight against what the model was made on; 0 where there is
+    nobody to compare."""
+    learned_kind = (population(tonight, policy.score_rules) == ELIGIBLE) & tonight[
+        "months_of_history"
+    ].notna()
+    rows = tonight[learned_kind.to_numpy(dtype=bool)]
     reference = model.reference.score
-    if reference is not None:
-        counts = reference.count(pds[sample.latest_by_customer()])
-        bins = sum(1 for a, b in zip(reference.counts, counts, strict=True) if a or b)
-        value = psi(reference.counts, [float(c) for c in counts])
-        bound = psi_bound(reference.total, int(counts.sum()), bins, policy.gates.psi_confidence)
-    return Contender(
-        model.model_id, model.kind, judged, grade_table(pds, sample, policy.grades), value, bound
-    )
+    if reference is None or rows.empty:
+        return 0.0
+    counts = reference.count(predict_pd(model, rows, policy.score_rules))
+    return psi(reference.counts, [float(c) for c in counts])
+
+
+def _gate_rows(as_of: date, decision: Decision, kinds: dict[str, str], sample: Sample) -> pd.DataFrame:
+    """What each gate measured, whether it was passed, and its power, as rows of ml.model_metric."""
+    import numpy as np
+    import pandas as pd
+
+    counts = (len(sample.event), int(sample.event.sum()))
+    rows = [
+        (as_of, c.model_id, kinds[c.model_id], "test", metric, "all", value, np.nan, np.nan, *counts)
+        for c in decision.checks
+        for metric, value in (
+            (f"gate_{c.gate}", c.value),
+            (f"gate_{c.gate}_is_passed", float(c.passed)),
+            (f"gate_{c.gate}_passes_right_model", c.passes_right),
+            (f"gate_{c.gate}_refuses_30_percent_too_low", c.refuses_wrong),
+        )
+        if value == value
+    ]
+    return pd.DataFrame(rows, columns=list(METRIC_COLUMNS)).drop_duplicates(["model_id", "metric"])
 
 
 def _metrics(
@@ -298,6 +348,7 @@ def _metrics(
                 grades=policy.grades,
                 resamples=min(200, policy.gates.bootstrap_samples),
                 seed=settings.seed,
+                horizon_months=settings.horizon_months,
             )
         )
     return pd.concat(tables, ignore_index=True)

@@ -28,9 +28,8 @@ _ROWS_FOR_ALL_CORES = 20_000
 
 @dataclass(frozen=True)
 class Reference:
-    """What the model was made on: distributions of PD and features (one row a customer of the calibration
-    period) and the median of each feature among training rows without an event. Empty for the expert
-    table."""
+    """What the model was made on: distributions of PD and features at the last cut-off it learned from, and the
+    median of each feature among rows without an event. Empty for the expert table."""
 
     score: Distribution | None = None
     features: dict[str, Distribution] = field(default_factory=dict)
@@ -41,7 +40,8 @@ class Reference:
 class Model:
     """One model. features: the inputs in order. booster: XGBoost's own UBJ bytes where kind is 'xgboost';
     scorecard: the table of bands of the two other kinds. facts: how it came about (dates ISO, counts,
-    settings); metrics: its evaluation as rows of ml.model_metric without date, as plain values."""
+    settings); metrics: its evaluation as rows of ml.model_metric without date, as plain values. walked_pd: what its
+    recipe, carried out before them, said of the judged rows (little-endian float64, by cut-off and customer)."""
 
     model_id: str
     kind: str
@@ -53,6 +53,7 @@ class Model:
     reference: Reference = field(default_factory=Reference)
     facts: dict[str, Any] = field(default_factory=dict)
     metrics: tuple[dict[str, Any], ...] = ()
+    walked_pd: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,29 @@ def margin(model: Model, frame: pd.DataFrame) -> Floats:
 def predict_pd(model: Model, frame: pd.DataFrame, rules: ScoreRules) -> Floats:
     """Probability of the event within the model's horizon, within the policy's floor and cap, shape
     (rows,)."""
+    return bounded(model.calibrator(margin(model, frame)), rules)
+
+
+def walked_pd(model: Model) -> Floats:
+    """What the model's recipe said of the judged rows, shape (rows of Split.test,)."""
     import numpy as np
 
-    return np.clip(model.calibrator(margin(model, frame)), rules.pd_floor, rules.pd_cap)
+    return np.frombuffer(model.walked_pd, dtype="<f8").astype("float64")
+
+
+def bounded(pd_values: Floats, rules: ScoreRules) -> Floats:
+    """PDs between the policy's floor and cap, none of them made equal.
+
+    A PD below twice the floor lies half as far above the floor as it was above zero, and so near the cap, seen from
+    one: cut off at the bound, the safest and the riskiest customers could not be told apart.
+    """
+    import numpy as np
+
+    p = np.asarray(pd_values, dtype="float64")
+    above = np.where(p < 2 * rules.pd_floor, rules.pd_floor + p / 2, p)
+    room = 1.0 - rules.pd_cap
+    rest = 1.0 - above
+    return np.asarray(np.where(rest < 2 * room, rules.pd_cap - rest / 2, above))
 
 
 def contributions(model: Model, frame: pd.DataFrame) -> tuple[Floats, Floats]:

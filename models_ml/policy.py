@@ -80,7 +80,8 @@ class Gates:
     train_events_min: int
     test_events_min: int
     scorecard_events_min: int
-    sigmoid_calibration_below: int
+    isotonic_events_min: int
+    walk_forward_models_max: int
     bootstrap_samples: int
     score_valid_days: int
 

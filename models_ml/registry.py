@@ -1,7 +1,7 @@
 """Models as files: one folder a model, written aside and renamed, and one small file that names the champion.
 
     <root>/<model_id>/  model.ubj | scorecard.json, calibrator.json, features.json, metrics.json, model.json,
-                        model_card.md
+                        walked_pd.f64, model_card.md
     <root>/champion.json  who became champion on which as-of date, oldest first; the last entry is in force
 
 The same model gives the same bytes. Nothing is ever changed in place: a process killed at any moment leaves
@@ -20,14 +20,14 @@ from typing import Any
 
 from models_ml.calibrate import Calibrator
 from models_ml.features import BY_NAME
-from models_ml.model import Champion, Model, Reference
+from models_ml.model import EXPERT, Champion, Model, Reference
 from models_ml.monitor import Distribution
 from models_ml.scorecard import Scorecard
 
 CHAMPION_FILE = "champion.json"
 # How a model's folder is written. Raise it where a program that knows the earlier layout alone would misread a model;
 # models of another layout are set aside and made anew.
-LAYOUT = 1
+LAYOUT = 2
 _ASIDE = ".aside-"
 PROMOTED, BY_COMMAND, ROLLED_BACK = "promoted", "promoted_by_command", "rolled_back"
 
@@ -103,6 +103,7 @@ def load(root: Path, model_id: str) -> Model:
             reference=_reference(features["reference"]),
             facts=head["facts"],
             metrics=tuple(json.loads((folder / "metrics.json").read_text())),
+            walked_pd=(folder / "walked_pd.f64").read_bytes() if head["kind"] != EXPERT else b"",
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RegistryError(
@@ -251,6 +252,8 @@ def model_files(model: Model) -> dict[str, bytes]:
     }
     if model.booster is not None:
         files["model.ubj"] = model.booster
+    if model.walked_pd:
+        files["walked_pd.f64"] = model.walked_pd
     if model.scorecard is not None:
         files["scorecard.json"] = _json(model.scorecard.to_json())
     return files
@@ -272,26 +275,27 @@ def model_card(model: Model) -> str:
     ]
     if "train_from" in facts:
         lines += [
-            "| period | first cut-off | last cut-off | rows | customers with an event |",
+            "| | first cut-off | last cut-off | rows | customers with an event |",
             "|---|---|---|---|---|",
         ]
         lines += [
-            f"| {p} | "
+            f"| {words} | "
             + " | ".join(str(facts[f"{p}_{fact}"]) for fact in ("from", "to", "rows", "events"))
             + " |"
-            for p in ("train", "calibration", "test")
+            for p, words in (("train", "learned from"), ("test", "judged on"))
         ]
         lines += [
             "",
-            "Between the last calibration cut-off and the first test cut-off lies one horizon: no outcome "
-            "that was learned from falls into the test period. Customers in default at the cut-off and "
-            "customers without the history a score needs are left out.",
+            f"The judged cut-offs were scored by {facts['walk_forward_models']} models of the same recipe, each made "
+            "from cut-offs whose horizon had ended before: no outcome that was learned from falls into what is judged. "
+            "The model itself then learned from all of them. Customers in default at the cut-off and customers without "
+            "the history a score needs are left out.",
             "",
             f"Data fingerprint: `{facts['data_fingerprint']}`",
         ]
     else:
         lines += ["Stated by policy, not learned from data."]
-    lines += ["", "## Evaluation on the test period", ""]
+    lines += ["", "## Evaluation on the judged cut-offs", ""]
     overall = [m for m in model.metrics if m["segment"] == "all"]
     if overall:
         lines += ["| metric | value | 95 % interval |", "|---|---|---|"]
@@ -299,7 +303,7 @@ def model_card(model: Model) -> str:
             f"| {m['metric']} | {_short(m['value'])} | {_short(m['lower_95'])} to {_short(m['upper_95'])} |"
             for m in overall
         ]
-        lines += ["", "Intervals: bootstrap of customers."]
+        lines += ["", "Intervals: bootstrap of customers and of periods."]
     else:
         lines += ["Not evaluated with the model; see the metrics of each night."]
     calibrator = model.calibrator
@@ -307,7 +311,9 @@ def model_card(model: Model) -> str:
         "",
         "## Calibration",
         "",
-        f"{calibrator.kind}" + (f", {calibrator.cases} customers" if calibrator.cases else "") + ".",
+        f"{calibrator.kind}"
+        + (f", fitted on {calibrator.events} customers with an event" if calibrator.events else "")
+        + ". Strictly rising: PDs rank customers as the model does. Level: the mean of the cut-offs' event rates.",
         "",
         "## Inputs",
         "",

@@ -154,7 +154,7 @@ def _weigh(chosen: list[tuple[BandedFeature, Floats]], event: Floats) -> Scoreca
     from sklearn.linear_model import LogisticRegression
 
     while chosen:
-        model = LogisticRegression(C=10.0, max_iter=1000, tol=1e-8)
+        model = LogisticRegression(C=10.0, solver="newton-cholesky", max_iter=100, tol=1e-8)
         model.fit(np.column_stack([woe for _, woe in chosen]), event)
         weights = model.coef_[0]
         if (weights > 0).all():

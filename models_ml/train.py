@@ -1,6 +1,7 @@
-"""Fit one model on a split: monotone XGBoost or the points scorecard, calibrated on its own period.
+"""Make a model by a recipe (monotone XGBoost or the points scorecard, calibrated), and walk the recipe through time.
 
-Nothing here sees the test period. The number of trees and the calibration both come from folds of customers,
+The model that is used learns from every cut-off whose outcome is known. What it is worth is told by the same recipe
+made again at earlier days (labels.Step). The number of trees and the calibration both come from folds of customers,
 so that no model is asked about a customer it learned from.
 """
 
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from models_ml.calibrate import Calibrator, calibrate
 from models_ml.features import FEATURES, NAMES, matrix
-from models_ml.labels import Period, Split
-from models_ml.model import EXPERT, SCORECARD, XGBOOST, Model, Reference, directions, predict_pd
+from models_ml.labels import Split
+from models_ml.model import EXPERT, SCORECARD, XGBOOST, Model, Reference, bounded, directions
 from models_ml.monitor import distribution
 from models_ml.scorecard import Scorecard, expert_table, fit_scorecard
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from models_ml.policy import Policy
+    from models_ml.policy import Policy, ScoreRules
 
     Floats = NDArray[np.float64]
 
@@ -66,20 +67,19 @@ class LearnSettings:
 
 
 def data_fingerprint(split: Split) -> str:
-    """SHA-256 over the keys, features, outcome and period of every row used, in float32 and in fixed
-    order."""
+    """SHA-256 over the keys, features and outcome of every row used and over the steps it is judged by, in float32
+    and in fixed order."""
     import numpy as np
     import pandas as pd
 
     digest = hashlib.sha256()
-    for name, period in (("train", split.train), ("calibration", split.calibration), ("test", split.test)):
-        frame = period.frame
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(matrix(frame, NAMES).to_numpy()).tobytes())
-        digest.update(frame["is_event"].to_numpy(dtype="int8").tobytes())
-        days = pd.to_datetime(frame["cutoff_date"]).to_numpy().astype("datetime64[D]").astype("int64")
-        digest.update(days.tobytes())
-        digest.update("\n".join(frame["customer_code"].astype(str)).encode())
+    frame = split.train.frame
+    digest.update(np.ascontiguousarray(matrix(frame, NAMES).to_numpy()).tobytes())
+    digest.update(frame["is_event"].to_numpy(dtype="int8").tobytes())
+    days = pd.to_datetime(frame["cutoff_date"]).to_numpy().astype("datetime64[D]").astype("int64")
+    digest.update(days.tobytes())
+    digest.update("\n".join(frame["customer_code"].astype(str)).encode())
+    digest.update(repr(split.steps).encode())
     return digest.hexdigest()
 
 
@@ -115,68 +115,117 @@ def expert_model(settings: LearnSettings, policy: Policy) -> Model:
     )
 
 
-def usable_features(train: Period) -> tuple[str, ...]:
-    """Features with at least two values and a value in 2 % of the training rows; what is not available
-    stays out."""
-    x = matrix(train.frame, NAMES)
+def usable_features(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Features with at least two values and a value in 2 % of the rows learned from; what is not available stays
+    out."""
+    x = matrix(frame, NAMES)
     known = x.notna().mean()
     return tuple(n for n in NAMES if known[n] >= KNOWN_SHARE_MIN and x[n].nunique() > 1)
 
 
-def fit(kind: str, split: Split, settings: LearnSettings, policy: Policy, fingerprint: str) -> Model:
-    """Fit and calibrate one model of `kind` ('xgboost' or 'scorecard'); metrics are added by the
-    evaluation."""
+@dataclass(frozen=True)
+class Fitted:
+    """A recipe carried out on some cut-offs. out_of_fold: for each row learned from, the margin of a model that did
+    not know its customer, shape (n,)."""
+
+    names: tuple[str, ...]
+    calibrator: Calibrator
+    out_of_fold: Floats
+    booster: Any = None
+    scorecard: Scorecard | None = None
+    tree_count: int | None = None
+
+    def pds(self, frame: pd.DataFrame, rules: ScoreRules) -> Floats:
+        """PD of each row, as a model made of this would give it."""
+        if self.scorecard is not None:
+            return bounded(self.calibrator(self.scorecard.margin(frame)), rules)
+        return bounded(self.calibrator(_margins(self.booster, frame, self.names)), rules)
+
+
+def make(kind: str, split: Split, settings: LearnSettings, policy: Policy, fingerprint: str) -> Model:
+    """The model of `kind` ('xgboost' or 'scorecard') that is used: learned from every row of the split, and carrying
+    what its recipe said of the judged rows on the walk. Metrics are added by the evaluation."""
+    walked = walk_forward(kind, split, settings, policy)
+    fitted = _fit(kind, split.train.frame, settings, policy)
+    facts = _facts(split, settings, policy, fingerprint)
+    if fitted.tree_count is not None:
+        facts["tree_count"] = fitted.tree_count
+    return Model(
+        model_id(kind, fingerprint, settings, policy),
+        kind,
+        settings.horizon_months,
+        fitted.names,
+        fitted.calibrator,
+        None if fitted.booster is None else bytes(fitted.booster.save_raw("ubj")),
+        fitted.scorecard,
+        reference=_reference(fitted, split.train.frame, policy),
+        facts=facts,
+        walked_pd=walked.astype("<f8").tobytes(),
+    )
+
+
+def walk_forward(kind: str, split: Split, settings: LearnSettings, policy: Policy) -> Floats:
+    """PD of every row of split.test, in its order, each from the recipe as carried out before it: shape (n,)."""
+    import numpy as np
+    import pandas as pd
+
+    known, judged = split.train.frame, split.test.frame
+    pds = np.full(len(judged), np.nan)
+    for step in split.steps:
+        learn = (known["cutoff_date"] <= pd.Timestamp(step.learn_to)).to_numpy()
+        inside = (
+            judged["cutoff_date"]
+            .between(pd.Timestamp(step.judge_from), pd.Timestamp(step.judge_to))
+            .to_numpy()
+        )
+        fitted = _fit(kind, known[learn].reset_index(drop=True), settings, policy)
+        pds[inside] = fitted.pds(judged[inside], policy.score_rules)
+    return pds
+
+
+def _fit(kind: str, frame: pd.DataFrame, settings: LearnSettings, policy: Policy) -> Fitted:
+    """Carry out the recipe on the rows of `frame`.
+
+    The level is the long-run rate: every cut-off counts alike, however many customers it has, so the mean PD is the
+    mean of the cut-offs' event rates.
+    """
     import numpy as np
 
-    names = usable_features(split.train)
-    train, held = split.train.frame, split.calibration.frame
-    event = train["is_event"].to_numpy(dtype="float64")
-    train_fold, held_fold = _fold(train, settings), _fold(held, settings)
-    out_of_fold = np.zeros(len(held))
-    facts: dict[str, Any] = {}
-    booster: bytes | None = None
-    scorecard: Scorecard | None = None
+    names = usable_features(frame)
+    event = frame["is_event"].to_numpy(dtype="float64")
+    fold_of = _fold(frame, settings)
+    out_of_fold = np.zeros(len(frame))
+    booster, scorecard, tree_count = None, None, None
 
     if kind == XGBOOST:
         rounds: list[int] = []
         for fold in range(settings.folds):
-            inside = train_fold == fold
-            fitted, best = _boost(train, event, ~inside, inside, names, settings)
+            inside = fold_of == fold
+            fitted, best = _boost(frame, event, ~inside, inside, names, settings)
             rounds += [best] if best else []
-            out_of_fold[held_fold == fold] = _margins(fitted, held[held_fold == fold], names)
+            out_of_fold[inside] = _margins(fitted, frame[inside], names)
         tree_count = int(np.median(rounds)) if rounds else ROUNDS_WITHOUT_EVIDENCE
-        everyone = np.ones(len(train), dtype=bool)
-        final, _ = _boost(train, event, everyone, None, names, settings, rounds=tree_count)
-        booster = bytes(final.save_raw("ubj"))
-        facts["tree_count"] = tree_count
+        everyone = np.ones(len(frame), dtype=bool)
+        booster, _ = _boost(frame, event, everyone, None, names, settings, rounds=tree_count)
     elif kind == SCORECARD:
         for fold in range(settings.folds):
-            outside = train_fold != fold
-            fitted = fit_scorecard(train[outside], event[outside], names)
-            out_of_fold[held_fold == fold] = fitted.margin(held[held_fold == fold])
-        scorecard = fit_scorecard(train, event, names)
+            inside = fold_of == fold
+            part = fit_scorecard(frame[~inside], event[~inside], names)
+            out_of_fold[inside] = part.margin(frame[inside])
+        scorecard = fit_scorecard(frame, event, names)
         names = scorecard.names
     else:
         raise ValueError(f"Cannot fit a model of kind {kind!r}; valid are {XGBOOST}, {SCORECARD}")
 
+    rows_of_cutoff = frame.groupby("cutoff_date")["is_event"].transform("size").to_numpy(dtype="float64")
     calibrator = calibrate(
         out_of_fold,
-        held["is_event"].to_numpy(dtype="float64"),
-        cases=int(held["customer_code"].nunique()),
-        sigmoid_below=policy.gates.sigmoid_calibration_below,
+        event,
+        events=int(frame.loc[frame["is_event"] == 1, "customer_code"].nunique()),
+        isotonic_from=policy.gates.isotonic_events_min,
+        weight=1.0 / rows_of_cutoff,
     )
-    facts |= _facts(split, settings, policy, fingerprint)
-    model = Model(
-        model_id(kind, fingerprint, settings, policy),
-        kind,
-        settings.horizon_months,
-        names,
-        calibrator,
-        booster,
-        scorecard,
-        facts=facts,
-    )
-    return _with_reference(model, split, policy)
+    return Fitted(names, calibrator, out_of_fold, booster, scorecard, tree_count)
 
 
 def naive_scores(frame: pd.DataFrame) -> dict[str, Floats]:
@@ -251,18 +300,17 @@ def _margins(booster: Any, frame: pd.DataFrame, names: tuple[str, ...]) -> Float
     return np.asarray(booster.predict(x, output_margin=True), dtype="float64")
 
 
-def _with_reference(model: Model, split: Split, policy: Policy) -> Model:
-    from dataclasses import replace
-
-    latest = split.calibration.frame.drop_duplicates("customer_code", keep="last")
-    x = matrix(latest, model.features)
-    good = matrix(split.train.frame[split.train.frame["is_event"] == 0], model.features)
-    reference = Reference(
-        distribution(predict_pd(model, latest, policy.score_rules)),
-        {n: distribution(x[n].to_numpy(dtype="float64")) for n in model.features},
+def _reference(fitted: Fitted, frame: pd.DataFrame, policy: Policy) -> Reference:
+    """What the last cut-off learned from looked like, with the PDs of models that did not know its customers, and the
+    medians of all rows without an event."""
+    latest = (frame["cutoff_date"] == frame["cutoff_date"].max()).to_numpy()
+    x = matrix(frame[latest], fitted.names)
+    good = matrix(frame[frame["is_event"] == 0], fitted.names)
+    return Reference(
+        distribution(bounded(fitted.calibrator(fitted.out_of_fold[latest]), policy.score_rules)),
+        {n: distribution(x[n].to_numpy(dtype="float64")) for n in fitted.names},
         {str(n): float(v) for n, v in good.median().items() if v == v},
     )
-    return replace(model, reference=reference)
 
 
 def _facts(split: Split, settings: LearnSettings, policy: Policy, fingerprint: str) -> dict[str, Any]:
@@ -271,9 +319,10 @@ def _facts(split: Split, settings: LearnSettings, policy: Policy, fingerprint: s
         "settings": asdict(settings),
         "data_fingerprint": fingerprint,
         "policy_version": policy.version,
-        "outcomes_to": split.test.frame["horizon_end_date"].max().date().isoformat(),
+        "outcomes_to": split.train.frame["horizon_end_date"].max().date().isoformat(),
+        "walk_forward_models": len(split.steps),
     }
-    for name, period in (("train", split.train), ("calibration", split.calibration), ("test", split.test)):
+    for name, period in (("train", split.train), ("calibration", split.train), ("test", split.test)):
         facts |= {
             f"{name}_from": period.start.isoformat(),
             f"{name}_to": period.end.isoformat(),
