@@ -40,15 +40,22 @@ class Calibrator:
 
     def __call__(self, margin: Floats) -> Floats:
         import numpy as np
-        from scipy.special import expit
+        from scipy.special import expit, log_expit
+
+        if self.kind == "horizon":
+            survives = log_expit(-np.asarray(margin, dtype="float64"))  # log of 1 - sigmoid
+            return np.asarray(-np.expm1(self.exponent * survives))
+        return np.asarray(expit(self.log_odds(margin)))
+
+    def log_odds(self, margin: Floats) -> Floats:
+        """Log-odds of the PD; of the two kinds that are fitted."""
+        import numpy as np
 
         values = np.asarray(margin, dtype="float64")
         if self.kind == "sigmoid":
-            return np.asarray(expit(self.slope * values + self.intercept))
+            return np.asarray(self.slope * values + self.intercept)
         if self.kind == "isotonic":
-            return np.asarray(expit(self._isotonic(values)))
-        if self.kind == "horizon":
-            return np.asarray(1.0 - (1.0 - expit(values)) ** self.exponent)
+            return self._isotonic(values)
         raise ValueError(f"Unknown calibrator kind {self.kind!r}; valid are sigmoid, isotonic, horizon")
 
     def _isotonic(self, values: Floats) -> Floats:
@@ -125,12 +132,12 @@ def _shift_to(calibrator: Calibrator, margin: Floats, weight: Floats, rate: floa
     by a few percent."""
     import numpy as np
     from scipy.optimize import brentq
-    from scipy.special import expit, logit
+    from scipy.special import expit
 
-    log_odds = logit(calibrator(margin))
+    log_odds = calibrator.log_odds(margin)
     return float(
         brentq(
-            lambda b: float(np.average(expit(log_odds + b), weights=weight)) - rate, -20.0, 20.0, xtol=1e-12
+            lambda b: float(np.average(expit(log_odds + b), weights=weight)) - rate, -50.0, 50.0, xtol=1e-12
         )
     )
 
@@ -139,8 +146,9 @@ def _fit_sigmoid(margin: Floats, event: Floats, weight: Floats) -> tuple[float, 
     """Maximum likelihood by Newton steps (Platt 1999, without target smoothing: the mean PD then meets the
     rate).
 
-    A ridge too small to move a well-posed fit keeps perfectly separated outcomes finite. A slope that would turn
-    the order round, or level it, is held at SLOPE_MIN and the intercept fitted alone.
+    A margin is log-odds already, so the slope is drawn towards 1, with the weight of a case or so: too little to move
+    a well-posed fit, enough to keep separated outcomes finite. A slope that would turn the order round, or level it, is
+    held at SLOPE_MIN and the intercept fitted alone.
     """
     import numpy as np
     from scipy.special import expit
@@ -149,10 +157,10 @@ def _fit_sigmoid(margin: Floats, event: Floats, weight: Floats) -> tuple[float, 
     base = float(np.log(rate / (1 - rate)))
     beta = np.array([0.0, base])
     design = np.column_stack([margin, np.ones_like(margin)])
-    ridge = np.diag([1e-3, 0.0])
+    ridge = np.diag([1.0, 0.0])
     for _ in range(100):
         p = expit(design @ beta)
-        gradient = design.T @ (weight * (event - p)) - ridge @ beta
+        gradient = design.T @ (weight * (event - p)) - ridge @ (beta - np.array([1.0, 0.0]))
         hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + ridge + 1e-12 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         beta = beta + np.clip(step, -5, 5)

@@ -31,6 +31,8 @@ _CELLS_AT_ONCE = 2_000_000
 SEGMENT_EVENTS_MIN = 10
 # Resamples rank by this many bands of the score: an interval does not feel the difference, the time does.
 _BANDS = 500
+# Log-loss takes no PD for surer than this: one certainty that proves wrong would make it infinite.
+_SURE = 1e-15
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class _Ranking:
         if self.pd is not None:
             mean_pd = weights @ self.pd / n
             rate = positives / n
-            surprise = -np.where(self.event > 0, np.log(self.pd), np.log1p(-self.pd))
+            surprise = -np.log(np.maximum(np.where(self.event > 0, self.pd, 1.0 - self.pd), _SURE))
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = mean_pd / rate
             result |= {

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from conftest import AS_OF
 from scipy import stats
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score, roc_curve
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score, roc_curve
 
 from models_ml.evaluate import (
     COLUMNS,
@@ -47,6 +47,8 @@ def test_ranking_and_brier_agree_with_scikit_learn_ties_included(decimals):
     assert got["gini"] == pytest.approx(2 * roc_auc_score(event, risk) - 1)
     assert got["ks"] == pytest.approx(np.max(true_rate - false_rate))
     assert got["pr_auc"] == pytest.approx(average_precision_score(event, risk))
+    if risk.min() > 0 and risk.max() < 1:
+        assert got["log_loss"] == pytest.approx(log_loss(event, risk))
     assert got["brier"] == pytest.approx(brier_score_loss(event, risk))
     assert got["calibration_ratio"] == pytest.approx(risk.mean() / event.mean())
 
@@ -137,20 +139,68 @@ def test_a_pd_on_a_bound_belongs_to_the_safer_grade():
     assert ranks.tolist() == [1, 1, 2, 2, 3, 3]
 
 
-def test_grade_table_counts_each_customer_once_at_its_latest_cut_off():
+def test_grade_table_holds_pds_against_the_long_run_rate_and_counts_overlapping_outcomes_once():
+    # One grade. 24 cut-offs a month apart fill two horizons of twelve: of 24 x 10 rows with 24 events, 20 cases and 2
+    # events stand alone.
     frame = pd.DataFrame(
         {
-            "customer_code": ["A", "A", "B", "B"],
-            "cutoff_date": pd.to_datetime(["2024-11-30", "2024-12-31", "2024-12-31", "2024-11-30"]),
-            "is_event": [1, 0, 1, 0],
+            "customer_code": np.tile([f"C{i}" for i in range(10)], 24),
+            "cutoff_date": np.repeat(pd.date_range("2023-01-31", periods=24, freq="ME"), 10),
+            "is_event": np.tile([1] + [0] * 9, 24),
             "amount_at_stake_reporting": 1.0,
             "segment": "x",
         }
     )
     grades = (Grade("low", 1, 0.1), Grade("high", 2, 1.0))
-    table = grade_table(np.array([0.9, 0.05, 0.2, 0.01]), Sample.of(frame), grades).set_index("grade")
-    assert table.loc["low", ["cases", "events", "mean_pd"]].tolist() == [1, 0, 0.05]
-    assert table.loc["high", ["cases", "events", "mean_pd"]].tolist() == [1, 1, 0.2]
+    table = grade_table(np.full(240, 0.05), Sample.of(frame), grades, horizon_months=12).set_index("grade")
+    assert table.index.tolist() == ["low"]
+    assert table.loc["low", ["cases", "events", "event_rate"]].tolist() == [240, 24, 0.1]
+    assert table.loc["low", ["independent_cases", "independent_events"]].tolist() == pytest.approx([20, 2])
+    assert table.loc["low", "jeffreys_p"] == pytest.approx(stats.beta.cdf(0.05, 2.5, 18.5))
+    assert table.loc["low", "binomial_p"] == pytest.approx(stats.binom.sf(1, 20, 0.05))
+
+
+def test_a_single_year_is_one_case_a_customer():
+    frame = pd.DataFrame(
+        {
+            "customer_code": ["A", "B", "C", "D"],
+            "cutoff_date": pd.Timestamp("2024-12-31"),
+            "is_event": [1, 0, 0, 0],
+            "amount_at_stake_reporting": 1.0,
+            "segment": "x",
+        }
+    )
+    grades = (Grade("low", 1, 0.1), Grade("high", 2, 1.0))
+    table = grade_table(np.array([0.05, 0.05, 0.2, 0.3]), Sample.of(frame), grades).set_index("grade")
+    assert table.loc["low", ["cases", "events", "independent_cases"]].tolist() == [2, 1, 2]
+    assert table.loc["high", ["cases", "events", "mean_pd"]].tolist() == [2, 0, 0.25]
+
+
+def test_a_rate_that_moves_from_year_to_year_widens_the_interval():
+    """500 customers at 24 cut-offs with a rate of 2 % in the first year and 10 % in the second, drawn afresh
+    each month, so that customers tell nothing: what is left is the period."""
+    rng = np.random.default_rng(5)
+    cutoffs = pd.date_range("2023-01-31", periods=24, freq="ME")
+    rates = np.repeat([0.02, 0.10], 12)
+
+    def width(rate):
+        frame = pd.DataFrame(
+            {
+                "customer_code": np.tile([f"C{i}" for i in range(500)], 24),
+                "cutoff_date": np.repeat(cutoffs, 500),
+                "is_event": (rng.random(24 * 500) < np.repeat(rate, 500)).astype(int),
+                "amount_at_stake_reporting": 1.0,
+                "segment": "x",
+            }
+        )
+        judged = judge(
+            {"m": np.full(len(frame), 0.06)}, Sample.of(frame), pd_scores=frozenset({"m"}), resamples=300,
+            seed=1, horizon_months=12,
+        )["m"]  # fmt: skip
+        low, high = judged.interval("calibration_ratio")
+        return high - low
+
+    assert width(rates) > 3 * width(np.full(24, 0.06))
 
 
 def test_an_understated_grade_fails_and_a_fair_one_passes():

@@ -44,14 +44,35 @@ def test_no_outcome_learned_from_reaches_the_test_period(
     if isinstance(result, Refusal):
         assert result.have < result.need
         return
-    first_test = pd.Timestamp(result.test.start)
-    for period in (result.train, result.calibration):
-        assert (period.frame["horizon_end_date"] <= first_test).all()
-    assert result.train.end < result.calibration.start <= result.calibration.end < result.test.start
-    for period in (result.train, result.calibration, result.test):
+    known = result.train.frame
+    assert result.steps[0].judge_from == result.test.start
+    assert result.steps[-1].judge_to == result.test.end == result.train.end
+    for step, following in zip(result.steps, result.steps[1:], strict=False):
+        assert step.judge_to < following.judge_from
+    for step in result.steps:
+        learned = known[known["cutoff_date"] <= pd.Timestamp(step.learn_to)]
+        assert (learned["horizon_end_date"] <= pd.Timestamp(step.judge_from)).all()
+        assert learned["is_event"].nunique() == 2
+    assert len(result.steps) <= low.walk_forward_models_max
+    for period in (result.train, result.test):
         assert period.frame["label_known"].all()
         assert not period.frame["is_in_default_at_cutoff"].any()
         assert (period.frame["horizon_end_date"] <= pd.Timestamp(as_of)).all()
+
+
+def test_every_matured_cut_off_is_learned_from_and_all_after_the_first_that_can_be_are_judged(policy):
+    """30 cut-offs from January 2023, outcomes known to the end of 2025: 24 have matured. The first one before which
+    a horizon has ended is January 2024, where one cut-off holds events enough."""
+    frame = population(customers=600, first_cutoff="2023-01-31", cutoff_count=30, event_rate=0.2)
+    result = _split(frame, policy)
+    assert isinstance(result, Split)
+    assert (result.train.start, result.train.end) == (date(2023, 1, 31), date(2024, 12, 31))
+    assert (result.test.start, result.test.end) == (date(2024, 1, 31), date(2024, 12, 31))
+    assert [(s.learn_to, s.judge_from, s.judge_to) for s in result.steps[:2]] == [
+        (date(2023, 1, 31), date(2024, 1, 31), date(2024, 2, 29)),
+        (date(2023, 3, 31), date(2024, 3, 31), date(2024, 4, 30)),
+    ]
+    assert len(result.steps) == 6
 
 
 def test_a_label_said_to_be_known_is_not_used_before_its_horizon_has_ended(policy):
@@ -93,9 +114,9 @@ def test_eleven_months_of_invoices_with_a_three_month_horizon_can_be_split(polic
     )
     result = _split(frame, policy, as_of=date(2020, 5, 22))
     assert isinstance(result, Split)
-    assert (result.test.start, result.test.end) == (date(2020, 1, 31), date(2020, 1, 31))
-    assert result.calibration.end == date(2019, 10, 31)
+    assert result.test.end == result.train.end == date(2020, 1, 31)
     assert result.train.start == date(2019, 3, 31)
+    assert result.steps[0].learn_to <= date(2019, 10, 31)
 
 
 def test_too_few_events_are_refused_with_how_many_there_are_and_how_many_are_needed(policy):
@@ -118,7 +139,7 @@ def test_a_history_shorter_than_the_horizon_is_refused_by_its_cut_offs(policy):
     frame = population(customers=100, first_cutoff="2025-06-30", cutoff_count=7)
     result = _split(frame, policy)
     assert isinstance(result, Refusal)
-    assert result.message.startswith("Not trained: 0 matured cut-offs, at least 3 are needed")
+    assert result.message.startswith("Not trained: 0 matured cut-offs, at least 2 are needed")
 
 
 def test_the_order_of_incoming_rows_does_not_matter(policy, training):

@@ -39,6 +39,7 @@ def test_the_folder_holds_plain_files_and_no_pickle(tmp_path, models):
     folder = registry.save(tmp_path, models["xgboost"])
     assert sorted(p.name for p in folder.iterdir()) == [
         "calibrator.json", "features.json", "metrics.json", "model.json", "model.ubj", "model_card.md",
+        "walked_pd.f64",
     ]  # fmt: skip
     card = (folder / "model_card.md").read_text()
     assert models["xgboost"].facts["test_from"] in card
