@@ -24,9 +24,12 @@ class Calibrator:
     """A strictly rising map from margin to PD.
 
     kind 'sigmoid': log-odds = slope * margin + intercept, slope > 0.
-    kind 'isotonic': straight lines in log-odds between (knots_margin, knots_pd), of `slope` beyond the ends.
+    kind 'rising': straight lines in log-odds between (knots_margin, knots_pd), of `slope` beyond the ends; fitted by
+    isotonic regression.
     kind 'horizon': PD = 1 - (1 - sigmoid(margin)) ** exponent, for a table that states PDs of another
     horizon.
+    kind 'isotonic': straight lines in PD between the knots, flat beyond the ends. Models saved earlier carry it; none
+    is fitted any more, for what is flat ranks nobody.
     """
 
     kind: str
@@ -45,6 +48,8 @@ class Calibrator:
         if self.kind == "horizon":
             survives = log_expit(-np.asarray(margin, dtype="float64"))  # log of 1 - sigmoid
             return np.asarray(-np.expm1(self.exponent * survives))
+        if self.kind == "isotonic":
+            return np.asarray(np.interp(margin, self.knots_margin, self.knots_pd))
         return np.asarray(expit(self.log_odds(margin)))
 
     def log_odds(self, margin: Floats) -> Floats:
@@ -54,11 +59,13 @@ class Calibrator:
         values = np.asarray(margin, dtype="float64")
         if self.kind == "sigmoid":
             return np.asarray(self.slope * values + self.intercept)
-        if self.kind == "isotonic":
-            return self._isotonic(values)
-        raise ValueError(f"Unknown calibrator kind {self.kind!r}; valid are sigmoid, isotonic, horizon")
+        if self.kind == "rising":
+            return self._between_knots(values)
+        raise ValueError(
+            f"Unknown calibrator kind {self.kind!r}; valid are sigmoid, rising, isotonic, horizon"
+        )
 
-    def _isotonic(self, values: Floats) -> Floats:
+    def _between_knots(self, values: Floats) -> Floats:
         import numpy as np
         from scipy.special import logit
 
@@ -110,7 +117,7 @@ def calibrate(
         return Calibrator("sigmoid", slope, intercept, cases=len(margins), events=events)
     knots_margin, knots_pd = _fit_isotonic(margins, outcomes, weights, slope)
     fitted = Calibrator(
-        "isotonic", slope, knots_margin=knots_margin, knots_pd=knots_pd, cases=len(margins), events=events
+        "rising", slope, knots_margin=knots_margin, knots_pd=knots_pd, cases=len(margins), events=events
     )
     rate = float(np.average(outcomes, weights=weights))
     return shifted(fitted, _shift_to(fitted, margins, weights, rate))

@@ -34,8 +34,9 @@ RUN_COLUMNS = (
     "as_of_date", "model_id", "model_kind", "is_champion", "is_published", "decision", "decision_reason",
     "train_from", "train_to", "calibration_from", "calibration_to", "test_from", "test_to", "train_rows",
     "train_events", "test_rows", "test_events", "data_fingerprint", "policy_version", "horizon_months",
-    "metrics",
+    "metrics", "walk_learned_to",
 )  # fmt: skip
+_PERIODS = ("train_", "calibration_", "test_")
 # Metrics of the whole test sample that mart.model_run shows without a join.
 _HEADLINE = (
     "auc",
@@ -393,7 +394,11 @@ def _runs(
                 "is_published": published,
                 "decision": decision.decision if published else "not_published",
                 "decision_reason": decision.reason if published else failed or "Another model scores",
-                **{c: _day(facts.get(c)) for c in RUN_COLUMNS if c.endswith(("_from", "_to"))},
+                **{
+                    c: _day(facts.get(c))
+                    for c in RUN_COLUMNS
+                    if c.startswith(_PERIODS) and c.endswith(("_from", "_to"))
+                },
                 **{c: facts.get(c) for c in RUN_COLUMNS if c.endswith(("_rows", "_events"))},
                 "data_fingerprint": facts.get("data_fingerprint"),
                 "policy_version": policy.version,
@@ -401,6 +406,7 @@ def _runs(
                 "metrics": json.dumps(
                     {m: _plain(values[m]) for m in _HEADLINE if m in values}, sort_keys=True
                 ),
+                "walk_learned_to": _day(facts.get("walk_learned_to")),
             }
         )
     frame = pd.DataFrame(rows)[list(RUN_COLUMNS)]

@@ -20,14 +20,16 @@ from typing import Any
 
 from models_ml.calibrate import Calibrator
 from models_ml.features import BY_NAME
-from models_ml.model import EXPERT, Champion, Model, Reference
+from models_ml.model import Champion, Model, Reference
 from models_ml.monitor import Distribution
 from models_ml.scorecard import Scorecard
 
 CHAMPION_FILE = "champion.json"
+# Little-endian float64, one a judged row; the expert table and models saved before models were walked have none.
+WALKED_FILE = "walked_pd.f64"
 # How a model's folder is written. Raise it where a program that knows the earlier layout alone would misread a model;
 # models of another layout are set aside and made anew.
-LAYOUT = 2
+LAYOUT = 1
 _ASIDE = ".aside-"
 PROMOTED, BY_COMMAND, ROLLED_BACK = "promoted", "promoted_by_command", "rolled_back"
 
@@ -91,7 +93,7 @@ def load(root: Path, model_id: str) -> Model:
                 f"reads {LAYOUT}); it is set aside and made anew"
             )
         features = json.loads((folder / "features.json").read_text())
-        ubj, card = folder / "model.ubj", folder / "scorecard.json"
+        ubj, card, walked = folder / "model.ubj", folder / "scorecard.json", folder / WALKED_FILE
         return Model(
             model_id=head["model_id"],
             kind=head["kind"],
@@ -103,7 +105,7 @@ def load(root: Path, model_id: str) -> Model:
             reference=_reference(features["reference"]),
             facts=head["facts"],
             metrics=tuple(json.loads((folder / "metrics.json").read_text())),
-            walked_pd=(folder / "walked_pd.f64").read_bytes() if head["kind"] != EXPERT else b"",
+            walked_pd=walked.read_bytes() if walked.exists() else b"",
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RegistryError(
@@ -253,7 +255,7 @@ def model_files(model: Model) -> dict[str, bytes]:
     if model.booster is not None:
         files["model.ubj"] = model.booster
     if model.walked_pd:
-        files["walked_pd.f64"] = model.walked_pd
+        files[WALKED_FILE] = model.walked_pd
     if model.scorecard is not None:
         files["scorecard.json"] = _json(model.scorecard.to_json())
     return files
@@ -284,12 +286,15 @@ def model_card(model: Model) -> str:
             + " |"
             for p, words in (("train", "learned from"), ("test", "judged on"))
         ]
+        if "walk_forward_models" in facts:
+            lines += [
+                "",
+                f"The judged cut-offs were scored by {facts['walk_forward_models']} models of the same recipe, each "
+                "made from cut-offs whose horizon had ended before: no outcome that was learned from falls into what "
+                "is judged. The model itself then learned from all of them. Customers in default at the cut-off and "
+                "customers without the history a score needs are left out.",
+            ]
         lines += [
-            "",
-            f"The judged cut-offs were scored by {facts['walk_forward_models']} models of the same recipe, each made "
-            "from cut-offs whose horizon had ended before: no outcome that was learned from falls into what is judged. "
-            "The model itself then learned from all of them. Customers in default at the cut-off and customers without "
-            "the history a score needs are left out.",
             "",
             f"Data fingerprint: `{facts['data_fingerprint']}`",
         ]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 KNOWN_SHARE_MIN = 0.02
 ROUNDS_WITHOUT_EVIDENCE = 50
+# Number of the way models are made and judged, part of their identity: raise it when either changes.
+RECIPE = 2
 # One thread: trees on a training frame are built in milliseconds, and a second thread that has to wait for a
 # busy core costs more than it brings. It also leaves no doubt about the order in which sums are formed.
 TRAINING_THREADS = 1
@@ -89,6 +91,7 @@ def model_id(kind: str, fingerprint: str, settings: LearnSettings, policy: Polic
 
     identity = {
         "kind": kind,
+        "recipe": RECIPE,
         "data": fingerprint,
         "settings": asdict(settings),
         "parameters": TREE_PARAMETERS,
@@ -321,6 +324,7 @@ def _facts(split: Split, settings: LearnSettings, policy: Policy, fingerprint: s
         "policy_version": policy.version,
         "outcomes_to": split.train.frame["horizon_end_date"].max().date().isoformat(),
         "walk_forward_models": len(split.steps),
+        "walk_learned_to": split.steps[0].learn_to.isoformat(),
     }
     for name, period in (("train", split.train), ("calibration", split.train), ("test", split.test)):
         facts |= {

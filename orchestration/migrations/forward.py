@@ -10,14 +10,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from orchestration.home import NewerStateError
-from orchestration.migrations import m0001_first_tables, m0002_book_of_nights
+from orchestration.migrations import m0001_first_tables, m0002_book_of_nights, m0003_walked_models
 from orchestration.migrations.contract_tables import follow_contract, missing_columns
 
 if TYPE_CHECKING:
     import duckdb
 
 # In order: a module's place is its number.
-MIGRATIONS: tuple[ModuleType, ...] = (m0001_first_tables, m0002_book_of_nights)
+MIGRATIONS: tuple[ModuleType, ...] = (m0001_first_tables, m0002_book_of_nights, m0003_walked_models)
 
 # What stands for the program's version where a folder was written before versions were noted.
 _BEFORE_VERSIONS = "0a62b5b or later, before versions were noted"

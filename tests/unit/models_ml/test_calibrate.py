@@ -19,7 +19,7 @@ def _sample(n, seed=1, slope=1.0):
     return margin, event
 
 
-@pytest.mark.parametrize(("events", "kind"), [(499, "sigmoid"), (500, "isotonic")])
+@pytest.mark.parametrize(("events", "kind"), [(499, "sigmoid"), (500, "rising")])
 def test_the_number_of_events_decides_the_map(events, kind):
     margin, event = _sample(3000)
     assert calibrate(margin, event, events=events, isotonic_from=500).kind == kind

@@ -240,8 +240,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "is_published": published,
             "decision": "unchanged",
             "decision_reason": "The challenger is no better",
-            "train_to": "2025-06-30",
-            "calibration_to": "2025-12-31",
+            "train_to": "2026-07-31",
+            "calibration_to": "2026-07-31",
+            "walk_learned_to": "2025-01-31",
             "test_from": "2026-01-31",
             "test_to": "2026-07-31",
         }

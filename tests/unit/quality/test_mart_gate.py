@@ -235,12 +235,12 @@ SPOILED: dict[str, tuple[str, str]] = {
         "2026-10-31|challenger (decision unchanged)",
     ),
     "mart_model_tested_on_training_period": (
-        "UPDATE mart.model_run SET calibration_to = test_from WHERE is_published",
-        "2026-10-31|champion (train_to 2025-06-30, calibration_to 2026-01-31, test_from 2026-01-31)",
+        "UPDATE mart.model_run SET walk_learned_to = test_from WHERE is_published",
+        "2026-10-31|champion (walk_learned_to 2026-01-31, test_from 2026-01-31)",
     ),
     "mart_model_trained_on_the_future": (
         "UPDATE mart.model_run SET test_to = DATE '2026-11-30' WHERE is_published",
-        "2026-10-31|champion (train_to 2025-06-30, test_to 2026-11-30)",
+        "2026-10-31|champion (train_to 2026-07-31, test_to 2026-11-30)",
     ),
     "mart_population_moved": (
         "UPDATE mart.model_monitoring SET is_within_chi_squared = false",

@@ -12,6 +12,7 @@ select
     run.calibration_to,
     run.test_from,
     run.test_to,
+    run.walk_learned_to,
     cast(run.train_rows as bigint) as train_row_count,
     cast(run.train_events as bigint) as train_event_count,
     cast(run.test_rows as bigint) as test_row_count,
