@@ -1,5 +1,8 @@
-"""Reasons of a score, said as facts: what raises or lowers it, how the value moved, and what would improve
-it."""
+"""Reasons of a score, said as facts: what raises or lowers it, how the value moved, and what would improve it.
+
+All of the score is accounted for: the reasons told, all other facts taken together and the starting point add up to the
+log-odds of the published PD, so (times the scale's factor) to the points.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from models_ml.features import BY_NAME, KNOWN_WITHOUT_LEDGER, NO_LEDGER, Feature
-from models_ml.model import Model, contributions
+from models_ml.model import Model, bounded, contributions, predict_pd
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from models_ml.policy import ScoreRules
 
     Floats = NDArray[np.float64]
     Texts = NDArray[np.object_]
@@ -23,19 +28,34 @@ COLUMNS = (
 )  # fmt: skip
 # A contribution below this moves the odds by less than 2 %: not a reason anyone should be told.
 SMALLEST = 0.02
+# The two rows that close the account of a score.
+OTHERS, BASE = "all_other_facts", "starting_point"
+OTHERS_CODE, BASE_CODE = "OTHER", "BASE"
+# An improvement that takes less than this share off the PD is not worth telling anyone.
+SMALLEST_IMPROVEMENT = 0.01
 _ROWS_AT_ONCE = 100_000
 _DECIMALS = {"ratio": 2, "index": 2}
 
 
 def explain(
-    frame: pd.DataFrame, prior: pd.DataFrame, *, as_of: date, model: Model, reasons_max: int
+    frame: pd.DataFrame,
+    prior: pd.DataFrame,
+    *,
+    as_of: date,
+    model: Model,
+    reasons_max: int,
+    rules: ScoreRules,
 ) -> pd.DataFrame:
     """Rows of ml.score_reason (COLUMNS) for the scored customers in `frame`, by customer and rank.
 
     prior: features.customer_cutoff_prior (customer_code, prior_cutoff_date, the features as they were then);
     a customer without a row there gets its present values only. A prospect (no months_of_history) is told that
     its payment behaviour is not known. At most one reason a reason code, the feature
-    that says most; ranked by size, whichever way it points. Contributions are log-odds before calibration.
+    that says most; ranked by size, whichever way it points. After them come all other facts in one sum (where there are
+    any) and the starting point, the log-odds of a customer of whom the model knows nothing.
+
+    Contributions are in log-odds of the published PD and add up to it. What would improve a score is told where the
+    model, asked again with that one value changed to the median of customers without an event, gives a lower PD.
     """
     import pandas as pd
 
@@ -43,19 +63,24 @@ def explain(
     if ordered.empty or not model.features:
         return pd.DataFrame(columns=list(COLUMNS))
     blocks = [
-        _explain_block(ordered.iloc[start : start + _ROWS_AT_ONCE], prior, as_of, model, reasons_max)
+        _explain_block(ordered.iloc[start : start + _ROWS_AT_ONCE], prior, as_of, model, reasons_max, rules)
         for start in range(0, len(ordered), _ROWS_AT_ONCE)
     ]
     return pd.concat(blocks, ignore_index=True)
 
 
 def _explain_block(
-    ordered: pd.DataFrame, prior: pd.DataFrame, as_of: date, model: Model, reasons_max: int
+    ordered: pd.DataFrame,
+    prior: pd.DataFrame,
+    as_of: date,
+    model: Model,
+    reasons_max: int,
+    rules: ScoreRules,
 ) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    shares, _ = contributions(model, ordered)
+    shares, base = published_contributions(model, ordered, rules)
     row, column, rank = _strongest(shares, model.features, reasons_max)
 
     known = prior.drop_duplicates("customer_code").set_index("customer_code")
@@ -76,15 +101,14 @@ def _explain_block(
         before[at] = _numbers(known, name)[row[at]]
         raises = contribution[at] > 0
         text[at] = _reason_texts(feature, value[at], before[at], since_all[row[at]], raises)
-        advice = _improvement(feature, model.reference.medians.get(name))
-        if advice:
-            improvement[at[raises]] = advice
         if name not in KNOWN_WITHOUT_LEDGER:
-            unseen = at[is_prospect[at]]
-            text[unseen], improvement[unseen] = NO_LEDGER, None
+            text[at[is_prospect[at]]] = NO_LEDGER
+            raises = raises & ~is_prospect[at]
+        asked = at[raises]
+        improvement[asked] = _improvements(ordered.iloc[row[asked]], feature, model, rules)
 
     features = np.array(model.features, dtype=object)[column]
-    return pd.DataFrame(
+    reasons = pd.DataFrame(
         {
             "as_of_date": as_of,
             "customer_code": ordered["customer_code"].to_numpy(dtype=object)[row],
@@ -99,7 +123,83 @@ def _explain_block(
             "reason_text": text,
             "improvement_text": improvement,
         }
-    )[list(COLUMNS)]
+    )
+    closing = _closing_rows(ordered, shares, base, row, contribution, as_of)
+    parts = [reasons, *(part for part in closing if len(part))]
+    together = pd.concat(parts, ignore_index=True).sort_values(
+        ["customer_code", "reason_rank"], kind="stable", ignore_index=True
+    )
+    return together[list(COLUMNS)]
+
+
+def published_contributions(model: Model, frame: pd.DataFrame, rules: ScoreRules) -> tuple[Floats, Floats]:
+    """What each input adds to the log-odds of the published PD: (rows, len(model.features)), and the starting point
+    (rows,); together they are the log-odds.
+
+    Contributions to the margin come first. The way from margin to published PD is strictly rising, so the step it makes
+    from the starting point to the customer is shared out in their proportion: sign and order hold.
+    """
+    import numpy as np
+    from scipy.special import logit
+
+    parts, base = contributions(model, frame)
+    step = parts.sum(axis=1)
+    start = logit(bounded(model.calibrator(base), rules))
+    end = logit(bounded(model.calibrator(base + step), rules))
+    # Where the facts outweigh each other exactly there is no step to share out; what one is worth is read beside it.
+    small = np.abs(step) < 1e-9
+    beside = logit(bounded(model.calibrator(base + 1e-3), rules))
+    factor = np.where(small, (beside - start) / 1e-3, (end - start) / np.where(small, 1.0, step))
+    return parts * factor[:, None], start
+
+
+def _closing_rows(
+    ordered: pd.DataFrame,
+    shares: Floats,
+    base: Floats,
+    row: NDArray[np.int64],
+    told: Floats,
+    as_of: date,
+) -> list[pd.DataFrame]:
+    """All facts that were not told of each customer in one sum, and its starting point, ranked after its reasons."""
+    import numpy as np
+    import pandas as pd
+
+    customers, facts = shares.shape
+    count = np.bincount(row, minlength=customers)
+    rest = shares.sum(axis=1) - np.bincount(row, weights=told, minlength=customers)
+    left = facts - count
+    codes = ordered["customer_code"].to_numpy(dtype=object)
+
+    def rows(
+        which: NDArray[np.bool_], feature: str, code: str, value: Floats, rank: NDArray[np.int64], text: Texts
+    ) -> pd.DataFrame:
+        n = int(which.sum())
+        nothing = np.full(n, np.nan)
+        return pd.DataFrame(
+            {
+                "as_of_date": as_of,
+                "customer_code": codes[which],
+                "reason_rank": rank[which],
+                "feature": feature,
+                "reason_code": code,
+                "direction": np.where(value[which] > 0, "raises", "lowers"),
+                "contribution_log_odds": value[which],
+                "feature_value": nothing,
+                "prior_value": nothing,
+                "unit": "log_odds",
+                "reason_text": text[which],
+                "improvement_text": np.full(n, None, dtype=object),
+            }
+        )
+
+    others = np.array(["All other facts taken together (" + str(n) + ")" for n in left], dtype=object)
+    start = np.full(customers, "The starting point of every score, before anything is known", dtype=object)
+    everyone = np.ones(customers, dtype=bool)
+    return [
+        rows(left > 0, OTHERS, OTHERS_CODE, rest, count + 1, others),
+        rows(everyone, BASE, BASE_CODE, base, count + 1 + (left > 0), start),
+    ]
 
 
 def display(values: Floats, unit: str) -> Texts:
@@ -167,18 +267,27 @@ def _reason_texts(
     return np.where(missing, feature.missing, np.where(moved, movement, still)).astype(object)
 
 
-def _improvement(feature: Feature, median: float | None) -> str | None:
-    """What brings the risk down, with the median of customers without an event as the mark."""
+def _improvements(frame: pd.DataFrame, feature: Feature, model: Model, rules: ScoreRules) -> Texts:
+    """For each row, what would lower its PD, tried on the model: the one value brought to the median of customers
+    without an event. None where nobody can change it, the value is no worse than that, or the PD would not fall."""
     import numpy as np
 
-    if not feature.improvement or not feature.direction:
-        return None
-    if median is None:
-        return f"{feature.improvement} would lower the risk"
+    told = np.full(len(frame), None, dtype=object)
+    median = model.reference.medians.get(feature.name)
+    if not len(frame) or not feature.improvement or not feature.direction or median is None:
+        return told
+    now = predict_pd(model, frame, rules)
+    then = predict_pd(model, frame.assign(**{feature.name: median}), rules)
+    value = _numbers(frame, feature.name)
+    is_worse = np.isnan(value) | ((value - median) * feature.direction > 0)
+    helps = np.flatnonzero(is_worse & (then <= now * (1 - SMALLEST_IMPROVEMENT)))
     mark = display(np.array([median]), feature.unit)[0]
-    return (
-        f"{feature.improvement} would lower the risk; customers that did not default stand at {mark} (median)"
-    )
+    told[helps] = [
+        f"{feature.improvement} would lower the risk: at {mark}, the median of customers that did not default, the "
+        f"probability of default would be {then[i]:.2%} instead of {now[i]:.2%}"
+        for i in helps
+    ]
+    return told
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> Floats:

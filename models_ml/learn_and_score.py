@@ -215,7 +215,8 @@ def score_night(
     reasons = pd.DataFrame(columns=list(REASON_COLUMNS))
     monitoring = pd.DataFrame(columns=list(MONITORING_COLUMNS))
     if len(rows):
-        reasons = explain(rows, prior, as_of=as_of, model=model, reasons_max=policy.score_rules.reasons_max)
+        rules = policy.score_rules
+        reasons = explain(rows, prior, as_of=as_of, model=model, reasons_max=rules.reasons_max, rules=rules)
         # Models learn from customers with a ledger, so drift is measured on these; prospects would look like drift.
         learned_kind = rows["months_of_history"].notna().to_numpy(dtype=bool)
         if model.reference.score is not None and learned_kind.any():

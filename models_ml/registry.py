@@ -334,8 +334,8 @@ def model_card(model: Model) -> str:
         "",
         "## Limits of use",
         "",
-        "Reasons are contributions in log-odds before calibration. They say what the model used, not what "
-        "caused a default. Events that credit control prevented are counted as none.",
+        "Reasons are contributions in log-odds of the published PD and add up to it. They say what the model used, "
+        "not what caused a default. Events that credit control prevented are counted as none.",
         "",
     ]
     return "\n".join(lines)

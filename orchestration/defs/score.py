@@ -13,7 +13,7 @@ from orchestration.warehouse import open_warehouse, replace_night
 _OWNER = owner_team("Credit Risk")
 _TABLES = {
     "customer_score": "PD, points, grade and data depth of every customer, night by night.",
-    "score_reason": "The strongest reasons of each score, with value, earlier value and what would improve it.",
+    "score_reason": "The strongest reasons of each score and the rest of it, which add up to its log-odds.",
     "model_monitoring": "Whether scores and features still look as they did when the model was made.",
 }
 

@@ -1,15 +1,19 @@
 """Reasons are facts a credit manager can check, they point the way they say, and contributions add up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import AS_OF
+from scipy.special import logit
 
 from models_ml.calibrate import Calibrator
-from models_ml.explain import COLUMNS, display, explain
+from models_ml.explain import COLUMNS, display, explain, published_contributions
 from models_ml.features import BY_NAME, LABEL_COLUMNS, NAMES
-from models_ml.model import Model, Reference, contributions, margin
+from models_ml.model import Model, Reference, contributions, margin, predict_pd
 from models_ml.scorecard import BandedFeature, Scorecard
+from tests.factories import seeded_policy
 
 
 def table_model(*bands: BandedFeature, medians: dict[str, float] | None = None) -> Model:
@@ -25,7 +29,17 @@ HEALTH = BandedFeature("altman_z2", (2.0,), (0.8, -0.4), 0.05)
 ORDERS = BandedFeature("sales_trend_6m", (0.0,), (0.3, -0.3), 0.0)
 
 
+RULES = seeded_policy(as_of=AS_OF).score_rules
+
+
 def reasons(model, now, before=None, since="2026-04-30", reasons_max=4, months=24.0):
+    """The reasons alone, without the two rows that close the account."""
+    return account(model, now, before, since, reasons_max, months).query(
+        "reason_code not in ('OTHER', 'BASE')"
+    )
+
+
+def account(model, now, before=None, since="2026-04-30", reasons_max=4, months=24.0):
     current = pd.DataFrame(
         {"customer_code": ["C000001"], "months_of_history": [months], **{k: [v] for k, v in now.items()}}
     )
@@ -38,7 +52,7 @@ def reasons(model, now, before=None, since="2026-04-30", reasons_max=4, months=2
                 **{k: [v] for k, v in before.items()},
             }
         )
-    return explain(current, prior, as_of=AS_OF, model=model, reasons_max=reasons_max)
+    return explain(current, prior, as_of=AS_OF, model=model, reasons_max=reasons_max, rules=RULES)
 
 
 def only_text(model, now, before=None):
@@ -58,10 +72,79 @@ def test_a_rise_is_told_with_both_values_and_the_month():
     assert (row["direction"], row["reason_code"], row["unit"]) == ("raises", "PAYMENT_DELAY", "days")
     assert row["contribution_log_odds"] == pytest.approx(1.0)
     assert (row["feature_value"], row["prior_value"]) == (24.2, 9.4)
+    # Log-odds -3 + 1 are a PD of 11.92 %; at 6 days the band is worth -0.5: -3.5, a PD of 2.93 %.
     assert row["improvement_text"] == (
-        "Paying invoices by their due date for three months would lower the risk; customers that did not "
-        "default stand at 6 (median)"
+        "Paying invoices by their due date for three months would lower the risk: at 6, the median of customers that "
+        "did not default, the probability of default would be 2.93% instead of 11.92%"
     )
+
+
+def test_an_improvement_that_changes_nothing_on_the_model_is_not_told():
+    # 16 and 20 days lie in one band.
+    rows = reasons(table_model(DELAY, medians={"days_beyond_terms_3m": 16.0}), {"days_beyond_terms_3m": 20.0})
+    assert rows["direction"].tolist() == ["raises"]
+    assert rows["improvement_text"].tolist() == [None]
+
+
+def test_nobody_is_told_to_become_what_it_already_betters():
+    steep = BandedFeature("days_beyond_terms_3m", (15.0,), (0.6, 1.0), 0.1)
+    rows = reasons(table_model(steep, medians={"days_beyond_terms_3m": 14.0}), {"days_beyond_terms_3m": 5.0})
+    assert rows["direction"].tolist() == ["raises"]
+    assert rows["improvement_text"].tolist() == [None]
+
+
+def test_the_account_of_a_score_adds_up_by_hand():
+    """Margin -3 + 1.0 + 0.8 - 0.3, of which two are told. The map doubles log-odds and adds 0.5: the starting point is
+    2 x -3 + 0.5, each part counts twice, and the PD's log-odds are 2 x -1.5 + 0.5 = -2.5."""
+    model = replace(table_model(DELAY, HEALTH, ORDERS), calibrator=Calibrator("sigmoid", 2.0, 0.5))
+    now = {"days_beyond_terms_3m": 24.0, "altman_z2": 1.0, "sales_trend_6m": 0.2}
+    rows = account(model, now, reasons_max=2)
+    assert rows["reason_rank"].tolist() == [1, 2, 3, 4]
+    assert rows["reason_code"].tolist() == ["PAYMENT_DELAY", "FINANCIAL_HEALTH", "OTHER", "BASE"]
+    assert rows["contribution_log_odds"].tolist() == pytest.approx([2.0, 1.6, -0.6, -5.5])
+    assert rows["direction"].tolist() == ["raises", "raises", "lowers", "lowers"]
+    assert rows["reason_text"].tolist()[2:] == [
+        "All other facts taken together (1)", "The starting point of every score, before anything is known",
+    ]  # fmt: skip
+    current = pd.DataFrame({k: [v] for k, v in now.items()})
+    assert logit(predict_pd(model, current, RULES)) == pytest.approx([rows["contribution_log_odds"].sum()])
+
+
+def test_a_score_without_a_reason_is_accounted_for_too():
+    silent = BandedFeature("altman_z2", (2.0,), (0.019, -0.019), 0.0)
+    rows = account(table_model(silent), {"altman_z2": 1.0})
+    assert rows["reason_code"].tolist() == ["OTHER", "BASE"]
+    assert rows["contribution_log_odds"].tolist() == pytest.approx([0.019, -3.0])
+
+
+def test_every_published_score_is_accounted_for_whatever_the_model(outcome, training):
+    frame = training[training["cutoff_date"] == pd.Timestamp(AS_OF)].sort_values("customer_code")
+    rising = Calibrator("rising", 0.8, knots_margin=(-4.0, -3.0, -1.0), knots_pd=(0.0001, 0.02, 0.4))
+    models = [*outcome.candidates, replace(outcome.candidates[0], calibrator=rising)]
+    for model in models:
+        rows = explain(frame, frame.head(0).assign(prior_cutoff_date=pd.NaT), as_of=AS_OF, model=model,
+                       reasons_max=4, rules=RULES)  # fmt: skip
+        total = rows.groupby("customer_code")["contribution_log_odds"].sum().to_numpy()
+        np.testing.assert_allclose(total, logit(predict_pd(model, frame, RULES)), atol=2e-4)
+        parts, _ = contributions(model, frame)
+        shares, _ = published_contributions(model, frame, RULES)
+        assert (np.sign(shares) == np.sign(parts)).all()
+
+
+def test_what_is_said_to_improve_a_score_does_so_on_the_model(outcome, training):
+    model = next(m for m in outcome.candidates if m.kind == "xgboost")
+    frame = training[training["cutoff_date"] == pd.Timestamp(AS_OF)].sort_values("customer_code")
+    rows = explain(frame, frame.head(0).assign(prior_cutoff_date=pd.NaT), as_of=AS_OF, model=model,
+                   reasons_max=4, rules=RULES)  # fmt: skip
+    said = rows[rows["improvement_text"].notna()]
+    assert len(said) > 100
+    by_code = frame.set_index("customer_code", drop=False)
+    for row in said.sample(40, random_state=2).to_dict("records"):
+        now = by_code.loc[[row["customer_code"]]]
+        then = now.assign(**{row["feature"]: model.reference.medians[row["feature"]]})
+        before, after = (float(predict_pd(model, f, RULES)[0]) for f in (now, then))
+        assert after < before
+        assert f"would be {after:.2%} instead of {before:.2%}" in row["improvement_text"]
 
 
 def test_a_fall_of_a_safe_ratio_raises_risk_and_says_so():
@@ -150,9 +233,10 @@ def test_reasons_of_boosting_carry_the_contribution_and_value_of_their_feature(o
         ["customer_code", "cutoff_date", *NAMES]
     ]
     prior = prior.rename(columns={"cutoff_date": "prior_cutoff_date"})
-    rows = explain(current, prior, as_of=AS_OF, model=model, reasons_max=4)
+    rows = explain(current, prior, as_of=AS_OF, model=model, reasons_max=4, rules=RULES)
+    rows = rows[~rows["reason_code"].isin(["OTHER", "BASE"])]
 
-    parts, _ = contributions(model, current)
+    parts, _ = published_contributions(model, current, RULES)
     at = {c: i for i, c in enumerate(current["customer_code"])}
     values, earlier = current.set_index("customer_code"), prior.set_index("customer_code")
     for row in rows.sample(60, random_state=1).to_dict("records"):
@@ -171,7 +255,9 @@ def test_reasons_of_boosting_carry_the_contribution_and_value_of_their_feature(o
 def test_a_prospect_is_told_that_its_payment_behaviour_is_not_known_and_what_its_statement_says():
     delay = BandedFeature("days_beyond_terms_3m", (15.0,), (-0.5, 1.0), 0.3)
     rows = reasons(
-        table_model(delay, HEALTH), {"days_beyond_terms_3m": np.nan, "altman_z2": 1.5}, months=np.nan
+        table_model(delay, HEALTH, medians={"altman_z2": 2.7, "days_beyond_terms_3m": 3.0}),
+        {"days_beyond_terms_3m": np.nan, "altman_z2": 1.5},
+        months=np.nan,
     ).set_index("feature")
     unknown = rows.loc["days_beyond_terms_3m"]
     assert unknown["reason_text"] == "The customer has not been invoiced yet, so how it pays is not known"
