@@ -175,6 +175,21 @@ def status(config: Path | None, as_json: bool) -> None:
 
 @main.command()
 @_config_option
+@click.argument("customer")
+def explain(config: Path | None, customer: str) -> None:
+    """Say what the published score of CUSTOMER (a customer_code) is made of and what changed since an earlier night."""
+    settings = _settings(config)
+    from orchestration.explain_customer import UnknownCustomerError, explain_customer
+    from orchestration.warehouse import WarehouseError
+
+    try:
+        _say(explain_customer(settings, customer))
+    except (UnknownCustomerError, WarehouseError) as error:
+        _fail(str(error))
+
+
+@main.command()
+@_config_option
 def doctor(config: Path | None) -> None:
     """Check the machine, the configuration, the sources and the publication; exit 1 where something is wrong."""
     settings = _settings(config)

@@ -124,7 +124,9 @@ def test_a_prospect_with_a_statement_or_a_bureau_report_is_scored_and_says_how_l
         "risk class 4 against class 2 and a record"
     )
     reasons = fetch(
-        scored, "select feature, reason_text from mart.score_reason where customer_code = 'RATED'"
+        scored,
+        "select feature, reason_text from mart.score_reason where customer_code = 'RATED' "
+        "and reason_code not in ('OTHER', 'BASE')",
     )
     texts = {row["feature"]: row["reason_text"] for row in reasons}
     assert "bureau_risk_class" in texts
