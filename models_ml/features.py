@@ -255,7 +255,15 @@ LABEL_COLUMNS: tuple[str, ...] = (
     "event_amount_reporting",
 )
 # What the functions of this package cannot do without; the other status and label columns are welcome.
-_REQUIRED_STATUS = ("is_in_default_at_cutoff", "months_of_history", "has_financials", "has_bureau", "segment")
+_REQUIRED_STATUS = (
+    "is_in_default_at_cutoff",
+    "months_of_history",
+    "has_financials",
+    "has_bureau",
+    "segment",
+    "open_amount_reporting",
+    "sales_12m_amount_reporting",
+)
 _REQUIRED_LABEL = ("horizon_end_date", "label_known", "is_event", "amount_at_stake_reporting")
 
 

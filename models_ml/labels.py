@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ELIGIBLE = "eligible"
 IN_DEFAULT = "in_default"
 TOO_LITTLE_HISTORY = "too_little_history"
+DORMANT = "dormant"
 NOT_MATURED = "not_matured"
 
 
@@ -79,11 +80,12 @@ class Split:
 
 
 def population(frame: pd.DataFrame, rules: ScoreRules) -> pd.Series:
-    """Why each row of features.customer_cutoff is or is not scored: eligible, in_default or
+    """Why each row of features.customer_cutoff is or is not scored: eligible, in_default, dormant or
     too_little_history.
 
-    The same rule decides at training and at scoring. A customer with a financial statement or a bureau report
-    needs no ledger history.
+    The same rule decides at training and at scoring. A customer with a ledger is dormant where nothing is at stake:
+    nothing open, nothing sold in 12 months, no order in the last month. A customer with a financial statement or a
+    bureau report needs no ledger history.
     """
     import numpy as np
     import pandas as pd
@@ -94,7 +96,14 @@ def population(frame: pd.DataFrame, rules: ScoreRules) -> pd.Series:
         False
     ).to_numpy(dtype=bool)
     short = (months < rules.history_months_min) & ~has_file
-    status = np.where(in_default, IN_DEFAULT, np.where(short, TOO_LITTLE_HISTORY, ELIGIBLE))
+
+    def amount(column: str) -> Any:
+        return pd.to_numeric(frame[column]).to_numpy(dtype="float64", na_value=np.nan)
+
+    # An amount that is not known is no sign of anything; a prospect has none at all.
+    dormant = (amount("sales_12m_amount_reporting") == 0) & (amount("open_amount_reporting") == 0)
+    dormant &= ~(amount("order_surge_ratio") > 0)
+    status = np.select([in_default, dormant, short], [IN_DEFAULT, DORMANT, TOO_LITTLE_HISTORY], ELIGIBLE)
     return pd.Series(status, index=frame.index, name="population")
 
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from models_ml.evaluate import grade_ranks
-from models_ml.labels import ELIGIBLE, IN_DEFAULT, population
+from models_ml.labels import DORMANT, ELIGIBLE, IN_DEFAULT, population
 from models_ml.model import CHAMPION, EXPERT, PROVISIONAL, Model, predict_pd
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def score(
     """Rows of ml.customer_score (COLUMNS), one a row of `frame`, ordered by customer_code.
 
     frame: features.customer_cutoff at as_of. Customers in default get PD 1 and the last grade, no model and
-    no points (points are not defined at PD 1). Customers with too little history get no PD but a reason.
+    no points (points are not defined at PD 1). Dormant customers and those with too little history get no PD
+    but a reason.
     target: how default is defined, said in the reason of customers in default.
     """
     import numpy as np
@@ -104,7 +105,9 @@ def score(
         PROVISIONAL: f"Scored provisionally by {model.kind} model {model.model_id}: not every gate is passed",
         EXPERT: "Scored by the expert policy table; no learned model could be published",
     }[role]
-    reason = np.where(scored, by_model, np.where(defaulted, in_default_text, short))
+    dormant_text = "Dormant: nothing is open, nothing sold in the last 12 months, nothing ordered in the last month"
+    dormant = (status == DORMANT).to_numpy()
+    reason = np.select([scored, defaulted, dormant], [by_model, in_default_text, dormant_text], short)
 
     def only_scored(value: str) -> NDArray[np.object_]:
         column = np.full(len(ordered), None, dtype=object)

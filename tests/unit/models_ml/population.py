@@ -84,6 +84,8 @@ def population(
     data["months_of_history"] = np.tile(np.arange(6, 6 + cutoff_count), customers)
     data["has_financials"] = rng.random(n) < 0.6
     data["has_bureau"] = rng.random(n) < 0.6
+    data["open_amount_reporting"] = 1_000.0
+    data["sales_12m_amount_reporting"] = 12_000.0
     data["segment"] = np.repeat(rng.choice(["large", "mid", "small"], size=customers), cutoff_count)
 
     intercept = np.log(event_rate / (1 - event_rate)) - 0.5

@@ -86,6 +86,35 @@ def test_every_customer_has_a_score_or_a_reason(policy):
     assert (rows["expires_on"] == date(2026, 2, 4)).all()
 
 
+@pytest.mark.parametrize(
+    ("sales", "open_amount", "surge", "status"),
+    [
+        (0.0, 0.0, np.nan, "not_scored"),
+        (0.0, 0.0, 0.0, "not_scored"),
+        (0.01, 0.0, np.nan, "scored"),
+        (0.0, 0.01, np.nan, "scored"),
+        (0.0, 0.0, 0.5, "scored"),
+        (np.nan, 0.0, np.nan, "scored"),
+        (0.0, np.nan, np.nan, "scored"),
+    ],
+)
+def test_a_customer_with_nothing_at_stake_is_dormant_and_what_is_not_known_is_no_sign_of_it(
+    policy, sales, open_amount, surge, status
+):
+    frame = current(2)
+    frame[["sales_12m_amount_reporting", "open_amount_reporting", "order_surge_ratio"]] = [
+        sales,
+        open_amount,
+        surge,
+    ]
+    frame.loc[1, "is_in_default_at_cutoff"] = True
+    rows = score(
+        frame, as_of=AS_OF, model=expert_model(LearnSettings(), policy), role="expert", policy=policy
+    )
+    assert rows["score_status"].tolist() == [status, "in_default"], "a default lasts, dormant or not"
+    assert rows["status_reason"].iloc[0].startswith("Dormant: nothing is open") == (status == "not_scored")
+
+
 def test_pd_stays_within_floor_and_cap(policy):
     frame = current(2)
     frame[["oldest_days_past_due", "late_share_6m", "bureau_risk_class", "legal_notice_count_24m"]] = [
