@@ -158,10 +158,16 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "reason_rank": rank,
             "feature": "overdue_share",
             "direction": direction,
+            "reason_code": code,
             "contribution_log_odds": size,
             "reason_text": "The overdue share is high",
         }
-        for rank, direction, size in [(1, "raises", 0.4), (2, "lowers", -0.1)]
+        # Together the log-odds of a PD of 2 %: ln(0.02 / 0.98) is -3.8918.
+        for rank, direction, size, code in [
+            (1, "raises", 0.4, "OVERDUE"),
+            (2, "lowers", -0.1, "OTHER"),
+            (3, "lowers", -4.1918, "BASE"),
+        ]
     ],
     "limit_recommendation": [
         {

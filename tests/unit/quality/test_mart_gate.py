@@ -123,8 +123,8 @@ SPOILED: dict[str, tuple[str, str]] = {
         "C1 (pd 0.0175, grade R07)",
     ),
     "mart_score_reasons_missing": (
-        "DELETE FROM mart.score_reason",
-        "C1 (customer_code) (model_kind not given, scored_on 2026-10-31)",
+        "DELETE FROM mart.score_reason WHERE reason_code NOT IN ('OTHER', 'BASE')",
+        "C1 (model_kind not given, scored_on 2026-10-31)",
     ),
     "mart_score_expired": (
         "UPDATE mart.customer_score SET expires_on = DATE '2026-10-30' WHERE customer_code = 'C1'",
@@ -142,6 +142,10 @@ SPOILED: dict[str, tuple[str, str]] = {
         "UPDATE mart.customer_score SET status_reason = ' ' WHERE customer_code = 'C3'",
         "C3 (score_status in_default)",
     ),
+    "mart_score_account_open": (
+        "UPDATE mart.score_reason SET contribution_log_odds = 0.6 WHERE reason_rank = 1",
+        "C1 (pd 0.02)",
+    ),
     "mart_reason_text_missing": (
         "UPDATE mart.score_reason SET reason_text = '' WHERE reason_rank = 2",
         "C1|2 (feature overdue_share)",
@@ -151,8 +155,8 @@ SPOILED: dict[str, tuple[str, str]] = {
         "C1|2 (feature overdue_share, direction raises, contribution_log_odds -0.1)",
     ),
     "mart_reason_rank_skipped": (
-        "UPDATE mart.score_reason SET reason_rank = 3 WHERE reason_rank = 2",
-        "C1|3",
+        "UPDATE mart.score_reason SET reason_rank = 4 WHERE reason_rank = 2",
+        "C1|4",
     ),
     "mart_limit_above_policy_cap": (
         "UPDATE mart.limit_recommendation SET policy_cap_reporting = 3999.99 WHERE customer_code = 'C1'",
