@@ -105,7 +105,9 @@ def score(
         PROVISIONAL: f"Scored provisionally by {model.kind} model {model.model_id}: not every gate is passed",
         EXPERT: "Scored by the expert policy table; no learned model could be published",
     }[role]
-    dormant_text = "Dormant: nothing is open, nothing sold in the last 12 months, nothing ordered in the last month"
+    dormant_text = (
+        "Dormant: nothing is open, nothing sold in the last 12 months, nothing ordered in the last month"
+    )
     dormant = (status == DORMANT).to_numpy()
     reason = np.select([scored, defaulted, dormant], [by_model, in_default_text, dormant_text], short)
 
