@@ -44,7 +44,7 @@ ERP_TABLES: dict[str, tuple[str, ...]] = {
     ),
     "invoices": (
         "invoice_id", "document_type", "customer_id", "legal_entity", "issue_date", "due_date", "currency",
-        "amount", "tax_amount", "order_id", "updated_at",
+        "amount", "tax_amount", "order_id", "created_at", "updated_at",
     ),
     "payment_applications": (
         "application_id", "kind", "from_document_id", "invoice_id", "applied_date", "currency", "amount",
@@ -152,6 +152,7 @@ def erp_invoices(block: Block, window: Window) -> tuple[Ints, Columns]:
         "amount": text.fixed(documents.amount[rows] * sign),
         "tax_amount": text.fixed(documents.tax[rows] * sign),
         "order_id": order_ids(block, documents.order[rows]),
+        "created_at": text.stamps(documents.recorded[rows], working_minute(rows)),
         "updated_at": text.stamps(last, working_minute(rows)),
     }
 

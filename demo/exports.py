@@ -69,6 +69,7 @@ def bank_file(block: Block, previous: int, day: int) -> Columns:
         "amount": text.fixed(payments.amount[rows]),
         "method": text.pick(METHODS, payments.method[rows]),
         "reversed_at": text.days(reversed_day),
+        "created_at": text.stamps(payments.booked[rows], working_minute(rows)),
         "updated_at": text.stamps(payments.booked[rows], working_minute(rows)),
     }
 

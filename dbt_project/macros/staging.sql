@@ -29,21 +29,28 @@
 {%- endmacro %}
 
 {#
-  The day the row was first known. A row of the source's first load is taken as known on the day it was last
-  written there, or on its event date where the source does not say; later rows on the night that landed them.
-  NULL only where a first load gives neither an event date nor updated_at.
+  The day it was first known that the row exists. A row of the source's first load is taken as known on the day the
+  source first wrote it, where it says so (created_at), else on its event date: updated_at moves with every later change
+  (an invoice is touched when it is paid), says nothing of the beginning, and only stands in where the row has neither.
+  Later rows are known on the night that landed them. NULL only where a first load gives none of the three.
 #}
 {% macro known_at(event_date) -%}
     greatest(
         {{ event_date }},
         case
-            when _first_is_backfill then coalesce(cast(cast(_first_updated_at as timestamp) as date), {{ event_date }})
+            when _first_is_backfill then coalesce(
+                cast(cast(accepted.created_at as timestamp) as date), {{ event_date }},
+                cast(cast(_first_updated_at as timestamp) as date)
+            )
             else cast(_first_loaded_at as date)
         end
     )
 {%- endmacro %}
 
-{# The day the values as they stand now were known: known_at of the latest version. #}
+{#
+  The day the values as they stand now were known: for a first load the day the source last wrote the row. Values that
+  carry a date of their own (a clearing, a settlement) have value_known_at instead.
+#}
 {% macro latest_known_at(event_date) -%}
     greatest(
         {{ event_date }},

@@ -66,6 +66,10 @@ def _money(name: str, description: str, *, required: bool = False) -> Field:
     return Field(name, "decimal", description, required)
 
 
+_CREATED_AT = _timestamp(
+    "created_at",
+    "When the source first wrote the row, which says from when a first load knew of it; empty: from its own date on",
+)
 _UPDATED_AT = _timestamp("updated_at", "When the source last wrote the row; cursor of incremental loads")
 _CURRENCY = _text("currency", "ISO 4217 code of every amount in the row", required=True)
 _CUSTOMER = _text("customer_id", "The source system's own customer number", required=True)
@@ -92,9 +96,13 @@ TABLES: tuple[Table, ...] = (
             _text("industry_code", "Sector code, one classification per source"),
             _text("parent_customer_id", "customer_id of the parent company in the same source"),
             _text("segment", "Commercial segment"),
-            _text("payment_terms", "Agreed terms as NET<days>, for example NET30"),
+            _text(
+                "payment_terms",
+                "Agreed terms: NET30, 30 days, 2/10 NET 30, EOM (end of the month), 30 EOM (30 days after it)",
+            ),
             _text("account_owner", "Sales owner of the account"),
             _date("customer_since", "First day of the relationship"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds=(
@@ -114,7 +122,10 @@ TABLES: tuple[Table, ...] = (
             _CUSTOMER,
             _text("legal_entity", "Selling company that owns the receivable", required=True),
             _date("issue_date", "Document date", required=True),
-            _date("due_date", "Day by which payment is due", required=True),
+            _date(
+                "due_date",
+                "Day by which payment is due; empty for a credit memo, or to take it from the customer's payment_terms",
+            ),
             _CURRENCY,
             _money(
                 "amount",
@@ -124,6 +135,7 @@ TABLES: tuple[Table, ...] = (
             _money("tax_amount", "Tax contained in amount"),
             _text("order_id", "Order the document bills"),
             _date("cleared_date", "Day the document was paid in full, where no payments table is given"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds=(
@@ -143,9 +155,10 @@ TABLES: tuple[Table, ...] = (
             _text("legal_entity", "Company that received the money", required=True),
             _date("received_date", "Value date of the receipt", required=True),
             _CURRENCY,
-            _money("amount", "Amount received, positive", required=True),
+            _money("amount", "Amount received; negative for money paid back to the customer", required=True),
             _text("method", "wire, ach, check, card, direct_debit or other"),
             _date("reversed_at", "Day the receipt was reversed (bounced check, recalled wire)"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="the ledger as receipts: balances, unapplied cash and payment behaviour",
@@ -166,9 +179,26 @@ TABLES: tuple[Table, ...] = (
                 "from_document_id", "payment_id or credit memo number the value comes from; empty otherwise"
             ),
             _text("invoice_id", "Document the value is applied to", required=True),
+            _text(
+                "reverses_application_id",
+                "Of a reversal: the application it takes back; empty for the value of from_document_id, or for the "
+                "latest discount, write-off or adjustment of the same amount",
+            ),
             _date("applied_date", "Day of the application", required=True),
             _CURRENCY,
-            _money("amount", "Amount by which the document falls; negative only for reversal", required=True),
+            _money(
+                "amount",
+                "Amount by which the document falls, in its currency (a credit memo's adjustment: by which the credit "
+                "falls); negative for a reversal, for an adjustment the other way, and for money paid out on a credit "
+                "memo",
+                required=True,
+            ),
+            _money(
+                "from_amount",
+                "Amount taken from a receipt in another currency, in that currency; empty where both share one, or to "
+                "convert at the rate of the day",
+            ),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="open amounts, ageing and days to pay of each document, discounts and write-offs",
@@ -194,6 +224,7 @@ TABLES: tuple[Table, ...] = (
             _money("invoiced_amount", "Part of amount already invoiced", required=True),
             _text("status", "open, closed or cancelled", required=True),
             Field("credit_hold", "boolean", "true while the order is held for credit reasons"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="mart.fct_exposure (open orders, delivered not invoiced) and order features",
@@ -213,6 +244,7 @@ TABLES: tuple[Table, ...] = (
             _money("insured_amount", "Part covered by credit insurance or security"),
             _text("approved_by", "Who approved it"),
             _text("reason", "Why"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds=(
@@ -235,6 +267,7 @@ TABLES: tuple[Table, ...] = (
             _CURRENCY,
             _money("amount", "Amount asked for", required=True),
             _text("override_reason", "Why the decision departed from the recommendation"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="mart.fct_credit_decision, and the approval measures of mart.kpi_monthly",
@@ -254,6 +287,7 @@ TABLES: tuple[Table, ...] = (
             _text("reason", "Reason code"),
             _CURRENCY,
             _money("amount", "Disputed amount", required=True),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="mart.fct_dispute, disputed_amount in mart.fct_invoice, and dispute features of the customer's history",
@@ -273,6 +307,7 @@ TABLES: tuple[Table, ...] = (
             _date("promise_date", "Day the customer promised to pay by"),
             _text("currency", "ISO 4217 code of promise_amount"),
             _money("promise_amount", "Amount promised"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="dunning and broken-promise features of the customer's history",
@@ -298,6 +333,7 @@ TABLES: tuple[Table, ...] = (
             _money("ebit", "Earnings before interest and tax"),
             _money("net_income", "Net income"),
             Field("audited", "boolean", "true where audited, false where not; empty where unknown"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="mart.fct_financial_ratio and statement features",
@@ -316,6 +352,7 @@ TABLES: tuple[Table, ...] = (
             Field("risk_class", "integer", "Bureau risk class, 1 (safest) to 5"),
             _text("currency", "ISO 4217 code of recommended_limit"),
             _money("recommended_limit", "Limit the bureau recommends"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="bureau features",
@@ -334,6 +371,7 @@ TABLES: tuple[Table, ...] = (
             _text("kind", "insolvency, judgment, lien or ceased", required=True),
             _text("currency", "ISO 4217 code of amount"),
             _money("amount", "Amount of the claim"),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="public-notice features; an insolvency counts as default",
@@ -348,6 +386,7 @@ TABLES: tuple[Table, ...] = (
             _date("rate_date", "Day of the rate", required=True),
             _text("currency", "ISO 4217 code of the foreign currency", required=True),
             _money("rate", "Units of reporting currency for one unit of currency", required=True),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="every amount in reporting currency",
@@ -364,6 +403,7 @@ TABLES: tuple[Table, ...] = (
             _CURRENCY,
             _text("account", "receivables_control", required=True),
             _money("balance", "Closing balance, debit positive", required=True),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="mart.reconciliation: the ledger against the general ledger",
@@ -380,6 +420,7 @@ TABLES: tuple[Table, ...] = (
             _text("cost_kind", "staff, system, insurance, collection or financing", required=True),
             _CURRENCY,
             _money("amount", "Cost of the month", required=True),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="the cost measures of mart.kpi_monthly",
@@ -394,6 +435,7 @@ TABLES: tuple[Table, ...] = (
             _text("product_id", "Product number", required=True),
             _text("product_name", "Name"),
             _text("product_class", "Class in one classification over all systems", required=True),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="mart.dim_product",
@@ -410,6 +452,7 @@ TABLES: tuple[Table, ...] = (
             _text("product_id", "Product number", required=True),
             _CURRENCY,
             _money("amount", "Line amount, gross", required=True),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="checked by the gate and staged; no mart reads it",
@@ -426,6 +469,7 @@ TABLES: tuple[Table, ...] = (
             _date("survey_date", "Day of the response", required=True),
             Field("score", "integer", "Satisfaction score", required=True),
             Field("scale_max", "integer", "Highest score of the scale", required=True),
+            _CREATED_AT,
             _UPDATED_AT,
         ),
         feeds="checked by the gate and staged; no mart reads it",

@@ -8,6 +8,12 @@ with movement as (
 
     union all
 
+    select customer_code, effective_date, legal_entity, currency, amount as sales, amount_reporting as sales_reporting,
+        0 as net_write_off, 0 as net_write_off_reporting
+    from {{ ref('refund') }}
+
+    union all
+
     select customer_code, effective_date, legal_entity, currency, 0 as sales, 0 as sales_reporting,
         amount as net_write_off, amount_reporting as net_write_off_reporting
     from {{ ref('write_off') }}

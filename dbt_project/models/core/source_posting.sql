@@ -22,10 +22,12 @@ with
         {{ legal_entity }} as legal_entity,
         trim(landed.currency) as currency,
         {{ kind }} as kind,
+        {{ "target.document_type" if table == 'payment_applications' else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
+            as target_kind,
         {{ plain_number(amount) }} as amount,
         coalesce(posted.{{ posted_date }}, {{ plain_date(stated_date) }}, {{ as_of_date() }}) as event_date,
         coalesce(
-            case when landed._first_is_backfill then {{ plain_date('landed.updated_at') }} end,
+            case when landed._first_is_backfill then {{ plain_date('landed.created_at') }} end,
             case when not landed._first_is_backfill then cast(landed._first_loaded_at as date) end,
             {{ plain_date(stated_date) }},
             {{ as_of_date() }}
@@ -54,7 +56,7 @@ with
         and landed._row_key = posted.row_key
         and landed._occurrence = posted.occurrence
     left join (
-        select source_system, invoice_id, min(legal_entity) as legal_entity
+        select source_system, invoice_id, min(legal_entity) as legal_entity, min(document_type) as document_type
         from {{ source('staging', 'landed_invoices') }}
         group by source_system, invoice_id
     ) as target
@@ -78,6 +80,7 @@ with
         cast(null as {{ dbt.type_string() }}) as legal_entity,
         trim(version.currency) as currency,
         cast(null as {{ dbt.type_string() }}) as kind,
+        cast(null as {{ dbt.type_string() }}) as target_kind,
         {{ plain_number('version.amount') }} as amount,
         cast(null as date) as event_date,
         cast(null as date) as recorded_date,
@@ -130,7 +133,8 @@ select
             when kind in ('credit_memo', 'receipt') and source_table <> 'payment_applications' then -amount
             when source_table = 'invoices' then amount
             -- Cash and credit memos applied move value between documents and leave the total as it was.
-            when kind in ('discount', 'write_off', 'adjustment') then -amount
+            when kind in ('discount', 'write_off', 'adjustment')
+                then case when target_kind = 'credit_memo' then amount else -amount end
             else 0
         end as decimal(38, 6)
     ) as receivable_amount,

@@ -32,5 +32,6 @@ def test_every_contract_table_is_staged_and_has_rules() -> None:
         **{f"quality/rules/{name}.yml": name for name in names - {rule.table for rule in load_rules()}},
     }
     assert lacking == {}, "files a contract table needs and does not have, with their table"
-    staged = {path.stem.removeprefix("stg_") for path in (PROJECT_DIR / "models" / "staging").iterdir()}
+    folder = PROJECT_DIR / "models" / "staging"
+    staged = {path.stem.removeprefix("stg_") for path in folder.glob("stg_*")}
     assert staged - names == set(), "staging models of tables the contract does not know"
