@@ -47,7 +47,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "not_blank": Kind("row", ("columns",), expectation="{columns}: given"),
+    "not_blank": Kind("row", ("columns",), ("unless",), "{columns}: given"),
     "is_date": Kind("row", ("columns",), expectation="{columns}: a calendar date written YYYY-MM-DD"),
     "is_timestamp": Kind("row", ("columns",), expectation="{columns}: a time written YYYY-MM-DD HH:MM:SS"),
     "is_decimal": Kind("row", ("columns",), expectation="{columns}: a plain decimal number such as 1234.56"),
@@ -61,7 +61,7 @@ KINDS: dict[str, Kind] = {
     ),
     "not_before": Kind("row", ("column", "other"), expectation="{column} is not before {other}"),
     "dated_by_delivery": Kind(
-        "row", ("columns",), ("days",), "{columns}: not after the night that first delivered the row"
+        "row", ("columns",), ("days",), "{columns}: not after the night, or in the first load"
     ),
     "delivered_once": Kind("row", expectation="the key is delivered once"),
     "check_digit": Kind(
@@ -376,7 +376,9 @@ def _expect_problems(
         problems.append("between needs 'min', 'max' or both")
     if expect["kind"] == "refers_to":
         valid_among = (
-            ("published",) if str(expect.get("table")).startswith(MART) else ("delivered", "accepted")
+            ("published",)
+            if str(expect.get("table")).startswith(MART)
+            else ("delivered", "ever delivered", "accepted")
         )
         if expect.get("among") not in (None, *valid_among):
             problems.append(f"among must be {' or '.join(map(repr, valid_among))}")

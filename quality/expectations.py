@@ -153,10 +153,7 @@ def _of_rows(rule: Rule, cut_over: date | None) -> list[Expected]:
     params = rule.params
     tolerated = _tolerated(rule, cut_over)
     if rule.kind == "not_blank" and tolerated is None:
-        return [
-            Expected(rule, "ExpectColumnValuesToNotBeNull", {"column": name}, _given(name))
-            for name in rule.columns
-        ]
+        return [_not_blank(rule, name) for name in rule.columns]
     if rule.kind in _FORMS and tolerated is None:
         return [_matches(rule, name, _FORMS[rule.kind]) for name in rule.columns]
     if rule.kind == "matches" and tolerated is None:
@@ -197,8 +194,8 @@ def _of_rows(rule: Rule, cut_over: date | None) -> list[Expected]:
         return [_not_before(rule, tolerated)]
     if rule.kind == "dated_by_delivery" and tolerated is None:
         days = int(params.get("days", 0))
-        latest = f"delivered, and {days} days"
-        known = f"CASE WHEN NOT _first_is_backfill THEN CAST(_first_loaded_at AS DATE) + {days} END"
+        latest = f"the night, and {days} days"
+        known = f"CASE WHEN NOT _first_is_backfill THEN as_of() + {days} END"
         return [_pair(rule, latest, f"{name} (day)", {latest: known, **_day(name)}) for name in rule.columns]
     return [_sql(rule, _broken_rows(rule, tolerated))]
 
@@ -208,6 +205,14 @@ def _tolerated(rule: Rule, cut_over: date | None) -> str | None:
     if cut_over is None or rule.event_date is None or not (rule.severity_old or rule.scope == "new"):
         return None
     return f"coalesce({_as_day(rule.event_date)} < DATE '{cut_over.isoformat()}', false)"
+
+
+def _not_blank(rule: Rule, name: str) -> Expected:
+    given, unless = _given(name), rule.params.get("unless")
+    if unless:
+        # Under a name of its own: other rules on the column see it without what stands in here.
+        given = {f"{name}, where needed": f"CASE WHEN {unless} THEN 'not needed' ELSE {given[name]} END"}
+    return Expected(rule, "ExpectColumnValuesToNotBeNull", {"column": next(iter(given))}, given)
 
 
 def _given(name: str) -> dict[str, str]:
@@ -297,6 +302,12 @@ def _broken_rows(rule: Rule, tolerated: str | None) -> str:
     here = f'(r.source_system, r."{column}")'
     if rule.params["among"] == "delivered":
         lost = f"{here} NOT IN ({delivered})"
+    elif rule.params["among"] == "ever delivered":
+        before = (
+            f'SELECT source_system, "{key}" FROM raw.{table} '
+            f'WHERE "{key}" IS NOT NULL AND CAST(_loaded_at AS DATE) <= as_of()'
+        )
+        lost = f"{here} NOT IN ({delivered}) AND {here} NOT IN ({before})"
     else:
         lost = f"{here} IN ({delivered}) AND {here} NOT IN ({accepted})"
     condition = f"({rule.params['when']}) AND " if rule.params.get("when") else ""

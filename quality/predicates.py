@@ -107,6 +107,13 @@ _MACROS = {
     "registration_is_valid(kind, x)": "CASE kind WHEN 'USCC' THEN uscc_is_valid(squeezed(x)) "
     "WHEN 'LEI' THEN lei_is_valid(squeezed(x)) WHEN 'EIN' THEN ein_is_valid(trim(x)) "
     "WHEN 'VAT' THEN vat_is_valid(squeezed(x)) ELSE true END",
+    # Payment terms that give a due date, written as dbt_project/macros/customers.sql reads them.
+    "terms_days(x)": r"""CASE WHEN regexp_full_match(upper(trim(x)),
+            '(?:[0-9]+(?:[.,][0-9]+)?%? */ *[0-9]+ *,? *)?(?:NET|N/|N)? *' ||
+            '(?:[0-9]{1,3} *(?:DAYS?|D|TAGE?)? *(?:EOM)?|EOM)')
+        THEN coalesce(try_cast(nullif(
+            regexp_extract(upper(trim(x)), '([0-9]{1,3}) *(?:DAYS?|D|TAGE?)? *(?:EOM)?$', 1), '')
+            AS INTEGER), 0) END""",
 }
 
 
@@ -136,7 +143,8 @@ def row_predicates(rule: Rule) -> list[tuple[str | None, str]]:
     for column in rule.columns:
         value = f'r."{column}"'
         test = {
-            "not_blank": f"blank({value})",
+            "not_blank": f"blank({value})"
+            + (f" AND NOT coalesce({params['unless']}, false)" if params.get("unless") else ""),
             "is_date": f"as_date({value}) IS NULL",
             "is_timestamp": f"as_timestamp({value}) IS NULL",
             "is_decimal": f"as_decimal({value}) IS NULL",
@@ -186,6 +194,12 @@ def failing_rows_query(rule: Rule) -> tuple[str | None, str]:
     known = f"EXISTS (SELECT 1 FROM staging.landed_{table} t WHERE {match})"
     if rule.params["among"] == "delivered":
         test = f"NOT {known}"
+    elif rule.params["among"] == "ever delivered":
+        # What left the source since (a customer archived while it still owes) is known all the same.
+        before = (
+            f"EXISTS (SELECT 1 FROM raw.{table} t WHERE {match} AND CAST(t._loaded_at AS DATE) <= as_of())"
+        )
+        test = f"NOT {known} AND NOT {before}"
     else:
         test = f"{known} AND NOT EXISTS (SELECT 1 FROM accepted_{table} t WHERE {match})"
     return column, (
@@ -211,9 +225,9 @@ def _outside(value: str, low: object, high: object) -> str:
 
 def _after_delivery(value: str, days: int) -> str:
     """A first load may hold any date: what lies after as_of is then not known yet, which is no mistake. A
-    row that a later night brought cannot speak of a day after that night, but for `days` of time-zone or
-    posting slack."""
-    return f"NOT r._first_is_backfill AND as_date({value}[1:10]) > CAST(r._first_loaded_at AS DATE) + {days}"
+    row that a later night brought waits until its day has come, but for `days` of time-zone or posting slack: it is
+    posted ahead, or its date is wrong."""
+    return f"NOT r._first_is_backfill AND as_date({value}[1:10]) > as_of() + {days}"
 
 
 def _literal(text: str) -> str:

@@ -148,7 +148,7 @@ def _relation(con: DuckDBPyConnection, own: Sequence[Expected]) -> str:
     changed = [f'{sql} AS "{name}"' for name, sql in made.items() if name in there]
     added = "".join(f', {sql} AS "{name}"' for name, sql in made.items() if name not in there)
     replaced = f" REPLACE ({', '.join(changed)})" if changed else ""
-    return f"SELECT *{replaced}{added} FROM {relation}"
+    return f"SELECT r.*{replaced}{added} FROM {relation} r"
 
 
 def _quoted(query: str) -> str:

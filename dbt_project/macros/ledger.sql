@@ -53,3 +53,11 @@
         else {{ application_kind }}
     end
 {%- endmacro %}
+
+{#
+  Share of a receipt up to which the bank's rate may differ from the day's, where the receipt pays documents in
+  another currency: what is left within it is exchange difference, not unapplied cash.
+#}
+{% macro exchange_tolerance_share() -%}
+    0.05
+{%- endmacro %}

@@ -3,7 +3,11 @@
 {# `amount` in reporting currency, DECIMAL(18,2); NULL where `rate` is missing. #}
 {% macro in_reporting_currency(amount, currency, rate) -%}
     cast(
-        case when {{ currency }} = {{ reporting_currency() }} then {{ amount }} else round({{ amount }} * {{ rate }}, 2) end
+        case
+            when {{ currency }} = {{ reporting_currency() }} then {{ amount }}
+            -- Wide before it is multiplied: a product of two narrow decimals overflows at amounts that are real in yen.
+            else round(cast({{ amount }} as decimal(38, 2)) * {{ rate }}, 2)
+        end
         as decimal(18, 2)
     )
 {%- endmacro %}
@@ -70,4 +74,13 @@
 
 {% macro duckdb__plain_number(text) -%}
     case when regexp_full_match({{ text }}, '[+-]?[0-9]{1,16}([.][0-9]+)?') then cast({{ text }} as decimal(38, 6)) end
+{%- endmacro %}
+
+{#
+  SQL boolean: is an amount, in the currency of its document, a difference small enough to be cleared without a thought:
+  not above the relative threshold of default, of the document, nor above the absolute one.
+#}
+{% macro is_small_difference(amount, document_amount) -%}
+    (abs({{ amount }}) <= cast({{ parameter('default_share') }} as decimal(9, 6)) * abs({{ document_amount }})
+    and abs({{ amount }}) <= cast({{ parameter('default_amount') }} as decimal(18, 2)))
 {%- endmacro %}

@@ -1,6 +1,6 @@
--- Every application of value to a document that can be posted: both documents are in the ledger and share a currency.
+-- Every application of value to a document that can be posted: both documents are in the ledger.
 -- An application takes effect, and is known, when both of its documents are.
-with stated as (
+with placed as (
     select
         application.source_system || '|' || application.application_id as application_id,
         application.source_system,
@@ -15,6 +15,9 @@ with stated as (
         greatest(application.known_at, target.known_at, receipt.known_at, memo.known_at) as known_at,
         application.currency,
         application.amount,
+        application.from_amount,
+        coalesce(receipt.currency, memo.currency) as origin_currency,
+        abs(receipt.amount) as receipt_amount,
         application.load_id,
         application.row_key,
         application.occurrence
@@ -25,7 +28,6 @@ with stated as (
     left join {{ ref('document') }} as receipt
         on application.kind in ('cash', 'reversal')
         and receipt.document_id = application.source_system || '|receipt:' || application.from_document_id
-        and receipt.currency = application.currency
     left join {{ ref('document') }} as memo
         on application.kind in ('credit_memo', 'reversal')
         and receipt.document_id is null
@@ -36,6 +38,51 @@ with stated as (
     where coalesce(receipt.document_id, memo.document_id) is not null
         or application.kind in ('discount', 'write_off', 'adjustment')
         or (application.kind = 'reversal' and application.from_document_id is null)
+),
+
+-- What is taken from a receipt in another currency: as stated, else converted at the rates of the day. NULL without
+-- a rate, and then the application waits.
+converted as (
+    select
+        placed.*,
+        case
+            when placed.origin_document_id is null then null
+            when placed.origin_currency = placed.currency then placed.amount
+            when placed.from_amount is not null then placed.from_amount
+            else cast(round(
+                cast(placed.amount as decimal(38, 2))
+                * case when placed.currency = {{ reporting_currency() }} then 1 else target_rate.rate end
+                / case when placed.origin_currency = {{ reporting_currency() }} then 1 else origin_rate.rate end, 2
+            ) as decimal(18, 2))
+        end as origin_amount
+    from placed
+    left join {{ ref('fx_rate') }} as target_rate
+        on placed.currency = target_rate.currency and placed.effective_date = target_rate.rate_date
+    left join {{ ref('fx_rate') }} as origin_rate
+        on placed.origin_currency = origin_rate.currency and placed.effective_date = origin_rate.rate_date
+),
+
+-- The bank's rate is not the day's rate: where converting uses a receipt up but for a small rest, the last application
+-- takes the rest, and the exchange difference shows it.
+stated as (
+    select
+        application_id, source_system, application_kind, document_id, origin_document_id, origin_reversed_at,
+        origin_reversed_known_at, effective_date, known_at, currency, amount, load_id, row_key, occurrence,
+        case
+            when origin_currency <> currency and is_last
+                and abs(receipt_amount - taken_amount) <= {{ exchange_tolerance_share() }} * receipt_amount
+                then cast(origin_amount + receipt_amount - taken_amount as decimal(18, 2))
+            else origin_amount
+        end as origin_amount
+    from (
+        select
+            converted.*,
+            sum(origin_amount) over (partition by origin_document_id) as taken_amount,
+            row_number() over (partition by origin_document_id order by effective_date desc, application_id desc) = 1
+                and from_amount is null and amount > 0 as is_last
+        from converted
+        where origin_document_id is null or origin_amount is not null
+    ) as taken
 ),
 
 cleared as (
@@ -49,6 +96,7 @@ cleared as (
         receipt.known_at,
         receipt.currency,
         -receipt.amount as amount,
+        -receipt.amount as origin_amount,
         receipt.load_id,
         receipt.row_key,
         receipt.occurrence
@@ -72,7 +120,8 @@ cleared_memo as (
         closed_on as effective_date,
         closed_known_at as known_at,
         currency,
-        amount,
+        -amount as amount,
+        cast(null as decimal(18, 2)) as origin_amount,
         load_id,
         row_key,
         occurrence
@@ -93,6 +142,7 @@ taken_back as (
         greatest(min(origin_reversed_known_at), max(known_at)) as known_at,
         min(currency) as currency,
         -sum(amount) as amount,
+        -sum(origin_amount) as origin_amount,
         max(load_id) as load_id,
         cast(null as {{ dbt.type_string() }}) as row_key,
         cast(null as integer) as occurrence
@@ -105,7 +155,7 @@ taken_back as (
 applied as (
     select
         application_id, source_system, application_kind, document_id, origin_document_id, effective_date, known_at,
-        currency, amount, load_id, row_key, occurrence
+        currency, amount, origin_amount, load_id, row_key, occurrence
     from stated
     where known_at <= {{ as_of_date() }}
     union all
@@ -173,6 +223,7 @@ select
     known_at,
     currency,
     cast(amount as decimal(18, 2)) as amount,
+    cast(origin_amount as decimal(18, 2)) as origin_amount,
     load_id,
     row_key,
     occurrence
@@ -190,6 +241,7 @@ select
     recovered.known_at,
     document.currency,
     cast(recovered.amount as decimal(18, 2)) as amount,
+    cast(null as decimal(18, 2)) as origin_amount,
     document.load_id,
     cast(null as {{ dbt.type_string() }}) as row_key,
     cast(null as integer) as occurrence

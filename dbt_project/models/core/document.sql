@@ -29,6 +29,7 @@ billed as (
         invoice.currency,
         invoice.issue_date,
         invoice.due_date,
+        invoice.due_date_basis,
         case when invoice.document_type = 'credit_memo' then -invoice.amount else invoice.amount end as amount,
         case
             when source_without_payments.source_system is not null and invoice.cleared_date is not null
@@ -56,6 +57,7 @@ received as (
         currency,
         received_date as issue_date,
         cast(null as date) as due_date,
+        cast(null as {{ dbt.type_string() }}) as due_date_basis,
         -amount as amount,
         reversed_at as closed_on,
         reversed_known_at as closed_known_at,
@@ -79,6 +81,7 @@ cleared as (
         currency,
         closed_on as issue_date,
         cast(null as date) as due_date,
+        cast(null as {{ dbt.type_string() }}) as due_date_basis,
         -amount as amount,
         cast(null as date) as closed_on,
         cast(null as date) as closed_known_at,
@@ -103,6 +106,7 @@ select
     entry.currency,
     entry.issue_date,
     entry.due_date,
+    entry.due_date_basis,
     cast(entry.amount as decimal(18, 2)) as amount,
     case when entry.closed_known_at <= {{ as_of_date() }} then entry.closed_on end as closed_on,
     case when entry.closed_known_at <= {{ as_of_date() }} then entry.closed_known_at end as closed_known_at,

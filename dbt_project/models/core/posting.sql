@@ -1,5 +1,23 @@
 -- What the accepted rows of tonight come to, as postings: the ledger books what is new or different among them.
-with posted as (
+with application as (
+    select
+        application.*,
+        target.document_kind,
+        origin.currency as origin_currency,
+        target_rate.rate,
+        origin_rate.rate as origin_rate
+    from {{ ref('application') }} as application
+    inner join {{ ref('document') }} as target on application.document_id = target.document_id
+    left join {{ ref('document') }} as origin on application.origin_document_id = origin.document_id
+    left join {{ ref('fx_rate') }} as target_rate
+        on origin.currency <> application.currency
+        and application.currency = target_rate.currency and application.effective_date = target_rate.rate_date
+    left join {{ ref('fx_rate') }} as origin_rate
+        on origin.currency <> application.currency
+        and origin.currency = origin_rate.currency and application.effective_date = origin_rate.rate_date
+),
+
+posted as (
     select
         document_id || '|' || document_kind as posting_id,
         source_system,
@@ -9,6 +27,7 @@ with posted as (
         issue_date as effective_date,
         known_at,
         amount,
+        cast(null as decimal(18, 2)) as stated_amount_reporting,
         load_id
     from {{ ref('document') }}
 
@@ -23,6 +42,7 @@ with posted as (
         closed_on as effective_date,
         greatest(closed_known_at, known_at) as known_at,
         -amount as amount,
+        cast(null as decimal(18, 2)) as stated_amount_reporting,
         load_id
     from {{ ref('document') }}
     where document_kind = 'receipt' and closed_on is not null
@@ -37,9 +57,11 @@ with posted as (
         origin_document_id as counter_document_id,
         effective_date,
         known_at,
-        -amount as amount,
+        -- What comes from no document lowers what the document stands for: a debt falls, and so does a credit.
+        case when document_kind = 'credit_memo' and origin_document_id is null then amount else -amount end as amount,
+        cast(null as decimal(18, 2)) as stated_amount_reporting,
         load_id
-    from {{ ref('application') }}
+    from application
 
     union all
 
@@ -52,10 +74,30 @@ with posted as (
         document_id as counter_document_id,
         effective_date,
         known_at,
-        amount,
+        origin_amount as amount,
+        -- Between currencies both sides move the same value; what they differ by stands in an entry of its own.
+        case when origin_currency <> currency then {{ in_reporting_currency('amount', 'currency', 'rate') }} end
+            as stated_amount_reporting,
         load_id
-    from {{ ref('application') }}
+    from application
     where origin_document_id is not null
+
+    union all
+
+    select
+        application_id || '|exchange' as posting_id,
+        source_system,
+        origin_document_id as document_id,
+        'exchange_difference' as entry_kind,
+        document_id as counter_document_id,
+        effective_date,
+        known_at,
+        0 as amount,
+        {{ in_reporting_currency('origin_amount', 'origin_currency', 'origin_rate') }}
+        - {{ in_reporting_currency('amount', 'currency', 'rate') }} as stated_amount_reporting,
+        load_id
+    from application
+    where origin_currency <> currency
 )
 
 select
@@ -73,7 +115,9 @@ select
     posted.known_at,
     document.currency,
     cast(posted.amount as decimal(18, 2)) as amount,
-    {{ in_reporting_currency('posted.amount', 'document.currency', 'fx_rate.rate') }} as amount_reporting,
+    coalesce(
+        posted.stated_amount_reporting, {{ in_reporting_currency('posted.amount', 'document.currency', 'fx_rate.rate') }}
+    ) as amount_reporting,
     posted.load_id
 from posted
 inner join {{ ref('document') }} as document on posted.document_id = document.document_id

@@ -6,7 +6,19 @@ select
     accepted.customer_id,
     accepted.legal_entity,
     cast(accepted.issue_date as date) as issue_date,
-    cast(accepted.due_date as date) as due_date,
+    -- A document cannot be due before it exists (rent billed late, or a wrong date): aging counts from the later of both.
+    case
+        when accepted.due_date is not null
+            then greatest(cast(accepted.due_date as date), cast(accepted.issue_date as date))
+        when accepted.document_type <> 'credit_memo'
+            then {{ due_date_by_terms('cast(accepted.issue_date as date)', 'customer.payment_terms') }}
+    end as due_date,
+    case
+        when accepted.due_date is null and accepted.document_type = 'credit_memo' then null
+        when accepted.due_date is null then 'payment_terms'
+        when cast(accepted.due_date as date) < cast(accepted.issue_date as date) then 'issue_date'
+        else 'stated'
+    end as due_date_basis,
     accepted.currency,
     cast(accepted.amount as decimal(18, 2)) as amount,
     cast(accepted.tax_amount as decimal(18, 2)) as tax_amount,
@@ -21,6 +33,12 @@ select
     accepted._row_key as row_key,
     accepted._occurrence as occurrence
 from {{ accepted_rows('invoices') }}
+left join (
+    select source_system as customer_system, customer_id as customer_no, min(payment_terms) as payment_terms
+    from {{ source('staging', 'accepted_customers') }}
+    group by source_system, customer_id
+) as customer
+    on accepted.source_system = customer.customer_system and accepted.customer_id = customer.customer_no
 left join {{ value_history('invoices', 'cleared_date') }} as history
     on accepted.source_system = history.source_system
     and accepted._row_key = history._row_key

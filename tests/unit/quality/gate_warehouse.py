@@ -22,7 +22,6 @@ SOUND: dict[str, dict[str, str | None]] = {
         "registration_no": "DE136695976",
         "registration_kind": "VAT",
         "country": "DE",
-        "payment_terms": "NET30",
         "email": "ap@nordwind.example",
         "customer_since": "2024-02-29",
         "updated_at": "2026-10-20 08:00:00",

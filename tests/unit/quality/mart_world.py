@@ -235,6 +235,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "legal_entity": "E1",
             "currency": currency,
             "gl_difference": difference,
+            "gl_unexplained": difference,
             "gl_status": status,
         }
         for currency, difference, status in [("USD", 0, "reconciled"), ("EUR", None, "not_available")]

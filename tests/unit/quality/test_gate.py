@@ -182,23 +182,23 @@ def test_rows_that_refer_to_quarantined_rows_follow_them(sound: Warehouse) -> No
 
 
 def test_old_rows_meet_the_tolerant_rule(sound: Warehouse) -> None:
-    sound.add("invoices", invoice_id="OLD", issue_date="2025-12-31", due_date="2025-12-01")
-    sound.add("invoices", invoice_id="NEW", issue_date="2026-01-01", due_date="2025-12-01")
-    rules = some("invoice_due_before_issue")
+    sound.add("payments", payment_id="OLD", received_date="2025-12-31", reversed_at="2025-12-01")
+    sound.add("payments", payment_id="NEW", received_date="2026-01-01", reversed_at="2025-12-01")
+    rules = some("payment_reversed_before_received")
     result = sound.gate(rules=rules, cut_over=date(2026, 1, 1)).results[0]
     assert (result.rows_failed, result.rows_failed_old, result.rows_quarantined) == (2, 1, 1)
-    assert sound.rows("SELECT _row_key FROM quarantine.invoices") == [("NEW",)]
+    assert sound.rows("SELECT _row_key FROM quarantine.payments") == [("NEW",)]
     assert sound.rows("SELECT _row_key, severity FROM ops.dq_failing_row ORDER BY 1") == [
         ("NEW", "quarantine"),
         ("OLD", "warn"),
     ]
     # The old row goes on and is counted as old; the same defect after the cut-over is kept apart.
-    assert sound.rows("SELECT _row_key FROM staging.accepted_invoices ORDER BY 1") == [("I1",), ("OLD",)]
+    assert sound.rows("SELECT _row_key FROM staging.accepted_payments ORDER BY 1") == [("OLD",), ("P1",)]
     assert sound.rows("SELECT rows_failed, rows_failed_old, rows_quarantined FROM ops.dq_result") == [
         (2, 1, 1)
     ]
     assert sound.gate(rules=rules).results[0].rows_quarantined == 2
-    assert sound.rows("SELECT _row_key FROM staging.accepted_invoices") == [("I1",)]
+    assert sound.rows("SELECT _row_key FROM staging.accepted_payments") == [("P1",)]
 
 
 def test_rule_for_new_rows_does_not_look_at_old_ones(sound: Warehouse) -> None:
@@ -314,10 +314,10 @@ def test_history_is_worked_off_in_batches_and_the_burn_down_shows_it_by_owner_an
     sound: Warehouse,
 ) -> None:
     sound.gate()
-    rules = some("invoice_due_date_missing", "payment_amount_negative")
+    rules = some("invoice_due_date_missing", "payment_amount_decimals")
     for number in range(2, 6):
         sound.add("invoices", invoice_id=f"I{number}", due_date=None)
-    sound.add("payments", payment_id="P2", amount="-1.00")
+    sound.add("payments", payment_id="P2", amount="1.005")
     sound.gate(rules=rules)
     first = _burn_down(sound, AS_OF)
     # Accounts Receivable mends half of its rows; a week later a new one comes.
@@ -329,12 +329,12 @@ def test_history_is_worked_off_in_batches_and_the_burn_down_shows_it_by_owner_an
     monday, next_monday = date(2026, 10, 26), date(2026, 11, 2)
     assert first == [
         ("Accounts Receivable", "invoice_due_date_missing", monday, 4, 0),
-        ("Treasury", "payment_amount_negative", monday, 1, 0),
+        ("Treasury", "payment_amount_decimals", monday, 1, 0),
     ]
     assert second == [
         ("Accounts Receivable", "invoice_due_date_missing", monday, 2, 2),
         ("Accounts Receivable", "invoice_due_date_missing", next_monday, 1, 0),
-        ("Treasury", "payment_amount_negative", monday, 1, 0),
+        ("Treasury", "payment_amount_decimals", monday, 1, 0),
     ]
     assert sound.rows(
         "SELECT _row_key, owner, first_quarantined_on, released_on, outcome FROM quarantine.released ORDER BY 1"

@@ -100,7 +100,10 @@ def test_what_was_let_through_is_recorded_and_shown(
         "rule invoice_due_date_missing on invoices: Great Expectations finds 1 that the scan let through"
         in reason
     )
-    assert "ExpectColumnValuesToNotBeNull (due_date) on staging.accepted_invoices: erp|<b>I2</b>|1" in reason
+    assert (
+        "ExpectColumnValuesToNotBeNull (due_date, where needed) on staging.accepted_invoices: erp|<b>I2</b>|1"
+        in reason
+    )
     assert "(Accounts Receivable)" in reason
     ((status, message, keys),) = sound.rows(
         "SELECT status, message, sample_keys FROM ops.dq_result WHERE rule_id = 'invoice_due_date_missing'"

@@ -226,8 +226,8 @@ SPOILED: dict[str, tuple[str, str]] = {
         "mid-market|31-60 (loss_rate 0.002000)",
     ),
     "mart_gl_unexplained": (
-        "UPDATE mart.reconciliation SET gl_status = 'unexplained', gl_difference = 0.01 WHERE currency = 'USD'",
-        "E1|USD|2026-10-31 (gl_difference 0.01)",
+        "UPDATE mart.reconciliation SET gl_status = 'unexplained', gl_unexplained = 0.01 WHERE currency = 'USD'",
+        "E1|USD|2026-10-31 (gl_unexplained 0.01)",
     ),
     "mart_gl_not_given": (
         "DELETE FROM mart.reconciliation WHERE currency = 'USD'",
@@ -324,7 +324,7 @@ def test_one_cent_against_the_control_account_names_entity_currency_day_and_amou
 ) -> None:
     world.execute(SPOILED["mart_gl_unexplained"][0])
     (reason,) = judge(world, rule_of("mart_gl_unexplained")).blocking
-    assert "E1|USD|2026-10-31 (gl_difference 0.01)" in reason
+    assert "E1|USD|2026-10-31 (gl_unexplained 0.01)" in reason
     assert "(Finance)" in reason
 
 

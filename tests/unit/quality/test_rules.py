@@ -61,7 +61,6 @@ SPOILED: dict[str, tuple[str, dict[str, Any]]] = {
     "invoice_order_unknown": ("invoices", {"order_id": "O999"}),
     "payment_value_missing": ("payments", {"received_date": None}),
     "payment_date_unreadable": ("payments", {"reversed_at": "31.10.2026"}),
-    "payment_amount_negative": ("payments", {"amount": "-500.00"}),
     "payment_amount_zero": ("payments", {"amount": "0"}),
     "payment_amount_decimals": ("payments", {"amount": "499.999"}),
     "payment_currency_unknown": ("payments", {"currency": "USDT"}),
@@ -81,7 +80,7 @@ SPOILED: dict[str, tuple[str, dict[str, Any]]] = {
     "application_receipt_unknown": ("payment_applications", {"from_document_id": "P999"}),
     "application_receipt_quarantined": (
         "payment_applications",
-        {"from_document_id": "payment_amount_negative"},
+        {"from_document_id": "payment_amount_decimals"},
     ),
     "application_credit_unknown": ("payment_applications", {"kind": "credit_memo", "from_document_id": "I1"}),
     "application_currency_differs": ("payment_applications", {"currency": "EUR"}),
@@ -93,6 +92,10 @@ SPOILED: dict[str, tuple[str, dict[str, Any]]] = {
     "application_exceeds_receipt": (
         "payment_applications",
         {"from_document_id": "payment_amount_zero", "amount": "0.01"},
+    ),
+    "application_exceeds_credit": (
+        "payment_applications",
+        {"kind": "credit_memo", "from_document_id": "CM1", "amount": "1190.01"},
     ),
     "customer_number_missing": ("customers", {"customer_id": None}),
     "customer_updated_at_unreadable": ("customers", {"updated_at": "20.10.2026"}),
@@ -296,6 +299,8 @@ SPOILED_BY_ANOTHER: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 # Rules that judge a table as a whole, or a row by many others, have tests of their own below or in test_gate.
 SPOILED_ELSEWHERE = {
+    "invoice_due_date_from_terms",
+    "invoice_number_reused",
     "customers_delivered",
     "invoices_delivered",
     "invoices_source_totals",
@@ -363,6 +368,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
     warehouse.add("payments", payment_id="P2", amount="1000000.00")
     warehouse.add("invoices", invoice_id="I2", amount="1000000.00", tax_amount=None)
     warehouse.add("invoices", invoice_id="M1", document_type="credit_memo", amount=None)
+    warehouse.add("invoices", invoice_id="CM1", document_type="credit_memo")
     warehouse.add("customers", customer_id="C2", legal_name="Borvil Textiles Ltd")
     spots: dict[str, Spot] = {}
     rows = {rule_id: (table, [changes]) for rule_id, (table, changes) in SPOILED.items()} | {
@@ -453,6 +459,56 @@ def test_what_is_accepted_can_be_cast(judged: Judged) -> None:
         "cast(amount AS DECIMAL(18, 2)), cast(tax_amount AS DECIMAL(18, 2)), cast(updated_at AS TIMESTAMP) "
         "FROM staging.accepted_invoices)"
     ) == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("terms", "held", "told"),
+    [
+        (None, "failed", "passed"),
+        ("on receipt of goods", "failed", "passed"),
+        ("NET30", "passed", "failed"),
+        ("net 45", "passed", "failed"),
+        ("2/10 NET 30", "passed", "failed"),
+        ("30 days", "passed", "failed"),
+        ("14 Tage", "passed", "failed"),
+        ("EOM", "passed", "failed"),
+        ("30 EOM", "passed", "failed"),
+    ],
+)
+def test_due_date_may_come_of_the_customers_terms(
+    sound: Warehouse, terms: str | None, held: str, told: str
+) -> None:
+    sound.add("customers", customer_id="C2", payment_terms=terms)
+    sound.add("invoices", invoice_id="I2", customer_id="C2", due_date=None)
+    sound.add("invoices", invoice_id="CM2", customer_id="C2", document_type="credit_memo", due_date=None)
+    ids = ("invoice_due_date_missing", "invoice_due_date_from_terms")
+    only = tuple(rule for rule in Warehouse.rules() if rule.id in ids)
+    report = sound.gate(rules=only)
+    assert [report.result(rule_id).status for rule_id in ids] == [held, told]
+    assert {report.result(rule_id).rows_failed for rule_id in ids} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "status"),
+    [
+        ({"customer_id": "C9", "issue_date": "2025-08-09"}, "failed"),
+        ({"legal_entity": "E9", "issue_date": "2025-08-09"}, "failed"),
+        # A document moved to another customer, or dated anew, is still the same document.
+        ({"customer_id": "C9", "issue_date": "2026-10-25"}, "passed"),
+        ({"customer_id": "C1", "issue_date": "2026-10-24"}, "passed"),
+    ],
+)
+def test_number_of_an_earlier_document_is_told(sound: Warehouse, before: dict[str, str], status: str) -> None:
+    version = {
+        "source_system": "erp", "_row_key": "I1", "_occurrence": 1, "_loaded_at": date(2026, 10, 1),
+        "customer_id": "C1", "legal_entity": "E1", "document_type": "invoice", **before,
+    }  # fmt: skip
+    sound.con.execute(
+        f"INSERT INTO raw.invoices ({', '.join(version)}) VALUES ({', '.join('?' * len(version))})",
+        list(version.values()),
+    )
+    only = tuple(rule for rule in Warehouse.rules() if rule.id == "invoice_number_reused")
+    assert sound.gate(rules=only).result("invoice_number_reused").status == status
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,34 @@
+-- A document is closed once nothing is owed on it any more (of a credit memo: once no credit is left). It is paid only
+-- where money closed it: what was cancelled, credited in full, refunded or never worth anything says nothing of payment.
 with final_balance as (
     select
         document_id,
         max(case when valid_to = cast('9999-12-31' as date) then balance end) as balance,
         -- Money and recovery on one day leave a closed document closed: the last day it was open counts.
-        coalesce(max(case when balance <> 0 then valid_to end), min(valid_from)) as closed_since
+        coalesce(
+            max(case when document_kind = 'credit_memo' and balance < 0 or document_kind <> 'credit_memo' and balance > 0
+                then valid_to end),
+            min(valid_from)
+        ) as closed_since
     from {{ ref('invoice_balance') }}
     group by document_id
+),
+
+money as (
+    select
+        entry.document_id,
+        -sum(entry.amount) as amount,
+        max(case when entry.entry_kind = 'cash_application' and entry.amount < 0 then entry.effective_date end) as last_paid_on
+    from {{ ref('ledger_entry') }} as entry
+    left join {{ ref('document') }} as origin on entry.counter_document_id = origin.document_id
+    left join {{ ref('refund') }} as refund on entry.entry_id = refund.entry_id
+    where entry.is_standing
+        and refund.entry_id is null
+        and (
+            entry.entry_kind = 'cash_application'
+            or entry.entry_kind = 'application_reversal' and origin.document_kind = 'receipt'
+        )
+    group by entry.document_id
 ),
 
 net_write_off as (
@@ -19,7 +42,7 @@ net_write_off as (
 ),
 
 disputed as (
-    select document_id, sum(disputed_open_amount) as amount
+    select document_id, case when count(*) = count(disputed_open_amount) then sum(disputed_open_amount) end as amount
     from {{ ref('fct_dispute') }}
     where is_open and document_id is not null
     group by document_id
@@ -32,17 +55,30 @@ state as (
         case when {{ is_available('payment_applications') }} then coalesce(net_write_off.amount, 0) end as write_off_amount,
         case when {{ is_available('payment_applications') }} then coalesce(net_write_off.recovered_amount, 0) end
             as recovered_amount,
-        coalesce(net_write_off.is_written_off, false) as is_written_off,
+        coalesce(
+            net_write_off.is_written_off
+            and not {{ is_small_difference('net_write_off.amount', 'document.amount') }}, false
+        ) as is_written_off,
+        coalesce(money.amount, 0) as paid_amount,
+        money.last_paid_on,
+        coalesce(net_write_off.is_written_off, false) as has_write_off,
         case
-            when {{ is_available('disputes') }} then least(coalesce(disputed.amount, 0), greatest(final_balance.balance, 0))
+            when {{ is_available('disputes') }} and (disputed.document_id is null or disputed.amount is not null)
+                then least(coalesce(disputed.amount, 0), greatest(final_balance.balance, 0))
         end as disputed_amount,
-        case when final_balance.balance = 0 then final_balance.closed_since end as closed_date,
+        case
+            when final_balance.balance = 0
+                or final_balance.balance < 0 and document.document_kind <> 'credit_memo'
+                or final_balance.balance > 0 and document.document_kind = 'credit_memo'
+                then final_balance.closed_since
+        end as closed_date,
         case
             when document.document_kind <> 'credit_memo' and final_balance.balance > 0
                 then {{ days_between('document.due_date', as_of_date()) }}
         end as days_past_due
     from {{ ref('document') }} as document
     inner join final_balance on document.document_id = final_balance.document_id
+    left join money on document.document_id = money.document_id
     left join net_write_off on document.document_id = net_write_off.document_id
     left join disputed on document.document_id = disputed.document_id
     where document.document_kind <> 'receipt'
@@ -51,7 +87,9 @@ state as (
 paid as (
     select
         *,
-        document_kind <> 'credit_memo' and open_amount = 0 and not is_written_off as is_paid
+        document_kind <> 'credit_memo' and closed_date is not null and paid_amount > 0 and not is_written_off as is_paid,
+        -- The bank's difference may be cleared weeks after the money came.
+        case when has_write_off then least(closed_date, last_paid_on) else closed_date end as paid_date
     from state
 )
 
@@ -64,6 +102,7 @@ select
     paid.legal_entity,
     paid.issue_date,
     paid.due_date,
+    paid.due_date_basis,
     paid.currency,
     paid.amount,
     {{ in_reporting_currency('paid.amount', 'paid.currency', 'issue_rate.rate') }} as amount_reporting,
@@ -76,14 +115,14 @@ select
         else {{ aging_bucket('paid.days_past_due') }}
     end as aging_bucket,
     paid.is_paid,
-    case when paid.is_paid then paid.closed_date end as paid_date,
+    case when paid.is_paid then paid.paid_date end as paid_date,
     paid.closed_date,
-    case when paid.is_paid then cast({{ days_between('paid.issue_date', 'paid.closed_date') }} as integer) end
+    case when paid.is_paid then cast({{ days_between('paid.issue_date', 'paid.paid_date') }} as integer) end
         as days_to_pay,
-    case when paid.is_paid then cast({{ days_between('paid.due_date', 'paid.closed_date') }} as integer) end
+    case when paid.is_paid then cast({{ days_between('paid.due_date', 'paid.paid_date') }} as integer) end
         as days_paid_after_due,
     case
-        when paid.is_paid then cast(greatest(0, {{ days_between('paid.due_date', 'paid.closed_date') }}) as integer)
+        when paid.is_paid then cast(greatest(0, {{ days_between('paid.due_date', 'paid.paid_date') }}) as integer)
     end as days_beyond_terms,
     cast(paid.write_off_amount as decimal(18, 2)) as write_off_amount,
     cast(paid.recovered_amount as decimal(18, 2)) as recovered_amount,

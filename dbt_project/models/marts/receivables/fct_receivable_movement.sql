@@ -8,7 +8,8 @@
     'written_off': ['write_off'],
     'recovered': ['write_off_recovery'],
     'adjusted': ['adjustment'],
-    'transferred': ['cash_application', 'credit_application', 'application_reversal']
+    'transferred': ['cash_application', 'credit_application', 'application_reversal'],
+    'exchange_difference': ['exchange_difference']
 } %}
 
 with closing as (
