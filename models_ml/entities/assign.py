@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from models_ml.entities.settings import ResolveSettings
 
 OPEN_END = "DATE '9999-12-31'"
+# Links refused for these reasons become questions; the others are settled.
+_ASKED = "'same_system', 'registration_differs', 'legal_form_differs'"
 
 
 def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSettings) -> None:
@@ -27,6 +29,8 @@ def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSetting
         registration_conflict             two different valid numbers of one kind: rejected
         parent_of_other                   one names the other as its parent: rejected
         registration_no                   same valid number: accepted; review if the names differ wholly
+        registration_differs              two numbers of national registers that differ: review
+        legal_form_differs                two legal forms with registers of their own: review
         model                             probability and name agree: accepted
         kept                              linked last night and still likely: accepted
         same_system, generic_words, model likely, but not sure enough: review
@@ -36,7 +40,10 @@ def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSetting
     con.execute(f"""
         CREATE OR REPLACE TABLE judged AS
         WITH evidence AS (
-            SELECT p.*, l.source_system = r.source_system AS same_system,
+            -- A record that has left its source may live on under another number of it.
+            SELECT p.*, l.source_system = r.source_system AND NOT l.is_gone AND NOT r.is_gone AS same_system,
+                coalesce(l.register_no <> r.register_no, false) AS registration_differs,
+                coalesce(l.legal_form <> r.legal_form, false) AS legal_form_differs,
                 (place_level >= {PLACE_STREET})::INTEGER + (phone_level = 1)::INTEGER
                     + (email_domain_level = 1)::INTEGER AS identifiers,
                 place_level IN (0, 1) OR phone_level = 0 OR email_domain_level = 0 AS has_contrary,
@@ -74,6 +81,13 @@ def create_judged_table(con: duckdb.DuckDBPyConnection, settings: ResolveSetting
                 WHEN registration_conflict THEN 'registration_conflict'
                 WHEN is_parent AND NOT same_registration THEN 'parent_of_other'
                 WHEN same_registration THEN 'registration_no'
+                WHEN registration_differs AND match_probability >= {s.review_probability} THEN 'registration_differs'
+                WHEN registration_differs THEN NULL
+                -- A form changes when a company converts, and when somebody enters it otherwise: what was linked stays.
+                WHEN legal_form_differs AND was_linked AND name_allows
+                    AND match_probability >= {s.keep_probability} THEN 'kept'
+                WHEN legal_form_differs AND match_probability >= {s.review_probability} THEN 'legal_form_differs'
+                WHEN legal_form_differs THEN NULL
                 WHEN name_allows AND match_probability >= {s.merge_probability}
                     AND (sure OR NOT same_system) THEN 'model'
                 WHEN was_linked AND name_allows AND match_probability >= {s.keep_probability} THEN 'kept'
@@ -142,6 +156,9 @@ def create_cluster_table(con: duckdb.DuckDBPyConnection) -> int:
         GROUP BY cluster_no, reg_kind, CASE WHEN reg_kind = 'VAT' THEN left(reg_no, 2) END
         HAVING count(DISTINCT reg_no) > 1
         UNION
+        SELECT cluster_no FROM member GROUP BY cluster_no
+        HAVING count(DISTINCT register_no) > 1 OR count(DISTINCT legal_form) > 1
+        UNION
         SELECT l.cluster_no FROM steward s JOIN component l ON l.record_no = s.record_no_l
         JOIN component r ON r.record_no = s.record_no_r
         WHERE s.decision = 'different' AND l.cluster_no = r.cluster_no
@@ -151,7 +168,8 @@ def create_cluster_table(con: duckdb.DuckDBPyConnection) -> int:
             AND a.record_no <> b.record_no
         UNION
         SELECT m.cluster_no FROM (
-            SELECT cluster_no FROM member GROUP BY 1 HAVING count(*) > count(DISTINCT source_system)) m
+            SELECT cluster_no FROM member WHERE NOT is_gone GROUP BY 1
+            HAVING count(*) > count(DISTINCT source_system)) m
         JOIN component c USING (cluster_no)
         JOIN judged j ON j.record_no_l = c.record_no
         WHERE j.verdict = 'accepted' AND NOT j.is_strong
@@ -171,7 +189,7 @@ def _relay_contradicting(con: duckdb.DuckDBPyConnection, labels: np.ndarray) -> 
             CASE WHEN r.reg_key IS NOT NULL AND r.reg_kind <> 'OTHER'
                  THEN r.reg_kind || CASE WHEN r.reg_kind = 'VAT' THEN left(r.reg_no, 2) ELSE '' END
                  END AS kind,
-            r.reg_no, r.reg_is_checked
+            r.reg_no, r.reg_is_checked, r.is_gone, r.register_no, r.legal_form
         FROM component c JOIN contradiction USING (cluster_no) JOIN record r USING (record_no) ORDER BY 1
     """).fetchall()
     if not members:
@@ -194,7 +212,7 @@ def _relay_contradicting(con: duckdb.DuckDBPyConnection, labels: np.ndarray) -> 
         a, b = groups[left], groups[right]
         if a is b:
             continue
-        reason = a.reason_against(b, apart, is_steward=rule == "steward_same", is_strong=is_strong)
+        reason = a.reason_against(b, apart, rule=rule, is_strong=is_strong)
         if reason is None:
             a.take_in(b)
             for record in b.records:
@@ -210,21 +228,24 @@ class _Group:
     """The records of one customer while its links are laid."""
 
     def __init__(self, row: tuple[Any, ...]) -> None:
-        record, system, customer, parent, kind, number, is_checked = row
+        record, system, customer, parent, kind, number, is_checked, is_gone, register_no, form = row
         self.records = {record}
-        self.systems = {system}
+        # One that has left its source stands in nobody's way there.
+        self.systems = set() if is_gone else {system}
+        self.registers = {register_no} - {None}
+        self.forms = {form} - {None}
         self.names = {(system, customer)}
         self.parents = {(system, parent)} if parent is not None and parent != customer else set()
         self.numbers: dict[str, set[str]] = {kind: {number}} if kind else {}
         self.checked = {kind} if is_checked else set()
 
     def reason_against(
-        self, other: _Group, apart: dict[int, set[int]], *, is_steward: bool, is_strong: bool
+        self, other: _Group, apart: dict[int, set[int]], *, rule: str, is_strong: bool
     ) -> str | None:
         small, large = sorted((self, other), key=lambda group: len(group.records))
         if any(apart[record] & large.records for record in small.records if record in apart):
             return "steward_different"
-        if is_steward:
+        if rule == "steward_same":
             return None
         for kind in self.numbers.keys() & other.numbers.keys():
             mine, theirs = self.numbers[kind], other.numbers[kind]
@@ -232,6 +253,11 @@ class _Group:
                 kind in self.checked | other.checked or not any(_one_slip(a, b) for a in mine for b in theirs)
             ):
                 return "registration_conflict"
+        if rule != "registration_no":
+            if self.registers and other.registers and not self.registers & other.registers:
+                return "registration_differs"
+            if rule != "kept" and self.forms and other.forms and not self.forms & other.forms:
+                return "legal_form_differs"
         if self.parents & other.names or other.parents & self.names:
             return "parent_of_other"
         if self.systems & other.systems and not is_strong:
@@ -244,6 +270,8 @@ class _Group:
         self.names |= other.names
         self.parents |= other.parents
         self.checked |= other.checked
+        self.registers |= other.registers
+        self.forms |= other.forms
         for kind, numbers in other.numbers.items():
             self.numbers.setdefault(kind, set()).update(numbers)
 
@@ -318,14 +346,14 @@ def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import minimum_spanning_tree
 
-    con.execute("""
+    con.execute(f"""
         CREATE OR REPLACE TABLE open_question AS
         SELECT j.record_no_l, j.record_no_r, least(l.cluster_no, r.cluster_no) AS cluster_l,
             greatest(l.cluster_no, r.cluster_no) AS cluster_r, j.match_probability
         FROM judged j JOIN cluster l ON l.record_no = j.record_no_l
             JOIN cluster r ON r.record_no = j.record_no_r
         LEFT JOIN refused f ON f.record_no_l = j.record_no_l AND f.record_no_r = j.record_no_r
-        WHERE (j.verdict = 'review' OR f.reason = 'same_system') AND l.cluster_no <> r.cluster_no
+        WHERE (j.verdict = 'review' OR f.reason IN ({_ASKED})) AND l.cluster_no <> r.cluster_no
             -- A steward has already told these two customers apart.
             AND NOT EXISTS (FROM steward s JOIN cluster a ON a.record_no = s.record_no_l
                 JOIN cluster b ON b.record_no = s.record_no_r WHERE s.decision = 'different'
@@ -347,7 +375,7 @@ def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
     load_arrays(
         con, "forest", {"cluster_l": forest.row.astype(np.int32), "cluster_r": forest.col.astype(np.int32)}
     )
-    con.execute("""
+    con.execute(f"""
         CREATE OR REPLACE TABLE match_pair AS
         SELECT j.record_no_l, j.record_no_r, j.match_probability, coalesce(f.reason, j.rule) AS rule,
             CASE WHEN j.verdict IN ('steward_same', 'steward_different') THEN j.verdict
@@ -358,6 +386,7 @@ def create_review_table(con: duckdb.DuckDBPyConnection) -> None:
         LEFT JOIN refused f ON f.record_no_l = j.record_no_l AND f.record_no_r = j.record_no_r
         LEFT JOIN (FROM open_question SEMI JOIN forest USING (cluster_l, cluster_r)) q
             ON q.record_no_l = j.record_no_l AND q.record_no_r = j.record_no_r
-        WHERE j.verdict <> 'review' AND coalesce(f.reason, '') <> 'same_system' OR q.record_no_l IS NOT NULL
+        WHERE j.verdict <> 'review'
+            AND coalesce(f.reason, '') NOT IN ({_ASKED}) OR q.record_no_l IS NOT NULL
         ORDER BY 1, 2
     """)

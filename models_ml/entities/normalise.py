@@ -39,6 +39,8 @@ def install_name_macros(con: duckdb.DuckDBPyConnection) -> None:
     fold = f"strip_accents(lower(nfc_normalize({half_width})))"
     for sequence, replacement in words.LETTER_SEQUENCES:
         fold = f"replace({fold}, '{sequence}', '{replacement}')"
+    registered = {phrase: form for form, phrases in words.REGISTERED_FORMS.items() for phrase in phrases}
+    forms = ", ".join(f"'{phrase}': '{form}'" for phrase, form in registered.items())
     trailing = _alternation(words.TRAILING_LEGAL_FORMS)
     leading = _alternation(words.LEADING_LEGAL_FORMS)
     inner = _alternation(words.INNER_LEGAL_FORMS)
@@ -48,6 +50,8 @@ def install_name_macros(con: duckdb.DuckDBPyConnection) -> None:
     stop = ", ".join(f"'{word}'" for word in words.STOP_WORDS)
     long_forms = ", ".join(f"'{short}': '{full}'" for short, full in sorted(words.ABBREVIATIONS.items()))
     statements = [
+        f"""registered_form(w) AS MAP {{{forms}}}[
+            regexp_extract(w, ' ({_alternation(tuple(registered))})$', 1)]""",
         # As many bytes as characters: plain ASCII, which needs no folding but case.
         f"""fold_text(s) AS CASE WHEN strlen(s) = length(s) THEN lower(s)
             ELSE translate({fold}, '{words.LETTER_FROM}{words.LETTER_DROPPED}', '{words.LETTER_TO}') END""",
@@ -190,7 +194,13 @@ def create_record_table(con: duckdb.DuckDBPyConnection, customers: str, target: 
             coalesce(n.is_cjk, false) AS is_cjk,
             CASE WHEN t.name_key <> n.name_key THEN t.name_key END AS trade_key,
             CASE WHEN t.name_key <> n.name_key AND NOT t.is_cjk THEN t.name_tokens END AS trade_tokens,
+            registered_form(name_words(c.legal_name)) AS legal_form,
             g.reg_kind, g.reg_no, g.reg_key, g.reg_is_checked,
+            -- Digits and register of a number of a register of its country, however else it is written ("HRB 123",
+            -- "HRB123 Hamburg"); NULL for the kinds that have a format of their own.
+            CASE WHEN g.reg_kind = 'OTHER' THEN
+                coalesce(nullif(c.land, ''), '?') || regexp_extract(g.reg_no, 'HR[AB]')
+                || ltrim(regexp_replace(g.reg_no, '[^0-9]', '', 'g'), '0') END AS register_no,
             nullif(c.land, '') AS country,
             y.city_key AS city,
             nullif(CASE WHEN c.land = 'US' THEN left(c.postal_text, 5) ELSE c.postal_text END, '') AS postal,

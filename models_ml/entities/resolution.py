@@ -46,7 +46,9 @@ def resolve(
     con: open connection without a transaction in progress. All tables are written in one transaction at
         the end; a failure before it leaves the database as it was. Intermediate tables live in an
         in-memory catalog.
-    customers: relation with one row per (source_system, customer_id) and the columns of `INPUT_COLUMNS`.
+    customers: relation with one row per (source_system, customer_id) and the columns of `INPUT_COLUMNS`; a column
+        is_current, where there is one, is false for the last record of a customer that has left its source. Such a
+        record counts where it had a code before, and keeps it; it hands it on to a new number of the same company.
     as_of: the night. What this night wrote before is taken back first, so a night can be run again. A night
         older than one already recorded answers from what was known before it and leaves the history of codes
         and splits as it is: the tables of the night are its own, and the newest night builds on the same
@@ -78,7 +80,10 @@ def resolve(
     with _scratch(con) as work:
         columns = ", ".join(f"CAST({column} AS VARCHAR) AS {column}" for column in INPUT_COLUMNS)
         con.execute(f"CREATE TABLE {_SCRATCH}.main.customer_input AS SELECT {columns} FROM {customers}")
+        _mark_gone(con, customers, as_of)
         create_record_table(work, "customer_input", "record")
+        work.execute("ALTER TABLE record ADD COLUMN is_gone BOOLEAN")
+        work.execute("UPDATE record SET is_gone = (source_system, customer_id) IN (FROM gone)")
         install_pair_macros(work)
         applied = load_decisions(work, known)
         _load_prior(con, work, as_of)
@@ -154,6 +159,24 @@ def _check_input(con: duckdb.DuckDBPyConnection, customers: str) -> None:
             f"{customers} must hold each (source_system, customer_id) once, and no empty one; found {shown}. "
             "The uniqueness rule of the gate should have quarantined them"
         )
+
+
+def _mark_gone(con: duckdb.DuckDBPyConnection, customers: str, as_of: datetime.date) -> None:
+    """Create `gone`, the records that have left their source, and drop those of them that never had a code."""
+    scratch = f"{_SCRATCH}.main"
+    present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {customers}").fetchall()}
+    condition = "NOT is_current" if "is_current" in present else "false"
+    con.execute(f"""
+        CREATE TABLE {scratch}.gone AS
+        SELECT CAST(source_system AS VARCHAR) AS source_system, CAST(customer_id AS VARCHAR) AS customer_id
+        FROM {customers} WHERE {condition}
+    """)
+    con.execute(f"""
+        DELETE FROM {scratch}.customer_input WHERE (source_system, customer_id) IN (FROM {scratch}.gone)
+        AND (source_system, customer_id) NOT IN (
+            SELECT (source_system, customer_id) FROM core.xref_history
+            WHERE valid_from < DATE '{as_of.isoformat()}')
+    """)
 
 
 def _load_prior(

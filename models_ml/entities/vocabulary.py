@@ -60,6 +60,32 @@ TRAILING_LEGAL_FORMS: tuple[str, ...] = (
     "public company limited", "pcl", "tnhh", "cong ty tnhh", "jv",
 )  # fmt: skip
 
+# Forms with a register, or a debtor in law, of their own: two names that differ in them are two companies until
+# somebody says otherwise. Spellings of one form share a line.
+REGISTERED_FORMS: dict[str, tuple[str, ...]] = {
+    "gmbh": ("gmbh", "mbh", "ggmbh", "gesmbh", "gesellschaft mbh", "gesellschaft mit beschrankter haftung",
+             "ug", "ug haftungsbeschrankt"),
+    "co_kg": ("gmbh and co kg", "gmbh and co", "gmbh and co ohg", "ag and co kg", "ug and co kg",
+              "stiftung and co kg", "and co kg", "kg", "ohg"),
+    "kgaa": ("kgaa", "se and co kgaa", "gmbh and co kgaa"),
+    "ag": ("ag", "aktiengesellschaft"),
+    "se": ("se",),
+    "ltd": ("ltd", "limited"),
+    "plc": ("plc", "public limited company"),
+    "llp": ("llp", "limited liability partnership"),
+    "llc": ("llc", "limited liability company"),
+    "inc": ("inc", "incorporated", "corp", "corporation"),
+    "lp": ("lp", "lllp"),
+    "sarl": ("sarl", "eurl"),
+    "sas": ("sas", "sasu"),
+    "sa": ("sa", "societe anonyme", "sociedad anonima", "sociedade anonima"),
+    "snc": ("snc",),
+    "spa": ("spa", "societa per azioni"),
+    "srl": ("srl", "srls"),
+    "bv": ("bv", "besloten vennootschap"),
+    "nv": ("nv", "naamloze vennootschap"),
+}  # fmt: skip
+
 # Legal forms that stand in front of a name.
 LEADING_LEGAL_FORMS: tuple[str, ...] = (
     "ooo", "oao", "zao", "pao", "ao", "nao", "too", "ip", "tov", "chup", "fgup", "gup", "odo", "fop",

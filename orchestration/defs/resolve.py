@@ -28,7 +28,7 @@ _TABLES = {
         dg.AssetSpec(
             ["core", table],
             group_name="resolve",
-            deps=[["staging", "stg_customers"], ["policy", "match_rule"]],
+            deps=[["staging", "source_customer"], ["policy", "match_rule"]],
             description=description,
             owners=[owner_team("Master Data")],
             kinds={"splink", "duckdb"},
@@ -51,7 +51,7 @@ def resolve_customers(
             rules = read_match_rules(connection.execute("from policy.match_rule").df(), as_of=night.as_of)
             outcome = resolve(
                 connection,
-                customers="staging.stg_customers",
+                customers="staging.source_customer",
                 as_of=night.as_of,
                 decisions=decisions,
                 seed=_SEED,

@@ -1,11 +1,11 @@
 -- One row a customer code. Where several source customers share a code, the one changed last decides each attribute it
--- gives; the others fill what it leaves empty. A code keeps its row, without names, while its source rows are in
--- quarantine. A group is named after its topmost known parent.
+-- gives; the others fill what it leaves empty. A code keeps its row, with what was last known, when its source rows are
+-- gone or in quarantine. A group is named after its topmost known parent.
 {% set attributes = [
     'legal_name', 'registration_no', 'registration_kind', 'country', 'region', 'city', 'industry_code', 'segment',
     'payment_terms', 'account_owner'
 ] %}
-{% set preference = 'linked.latest_known_at desc nulls last, linked.source_system, linked.customer_id' %}
+{% set preference = 'linked.is_current desc, linked.latest_known_at desc nulls last, linked.source_system, linked.customer_id' %}
 
 with recursive linked as (
     select
@@ -17,9 +17,11 @@ with recursive linked as (
         {%- endfor %}
         customer.customer_since,
         customer.latest_known_at,
+        coalesce(customer.is_current, false) as is_current,
+        customer.left_on,
         parent.customer_code as parent_code
     from {{ source('core', 'customer_xref') }} as xref
-    left join {{ ref('stg_customers') }} as customer
+    left join {{ ref('source_customer') }} as customer
         on xref.source_system = customer.source_system and xref.customer_id = customer.customer_id
     left join {{ source('core', 'customer_xref') }} as parent
         on customer.source_system = parent.source_system
@@ -35,6 +37,11 @@ chosen as (
         {%- endfor %}
         min(customer_since) over (partition by customer_code) as customer_since,
         cast(count(*) over (partition by customer_code) as integer) as source_customer_count,
+        -- Archived once none of its numbers is left in any source.
+        case
+            when count(left_on) over (partition by customer_code) = count(*) over (partition by customer_code)
+                then max(left_on) over (partition by customer_code)
+        end as archived_on,
         row_number() over (partition by linked.customer_code order by {{ preference }}) as preference_rank
     from linked
 ),
@@ -80,7 +87,8 @@ select
     {{ payment_terms_days('chosen.payment_terms') }} as payment_terms_days,
     chosen.account_owner,
     chosen.customer_since,
-    chosen.source_customer_count
+    chosen.source_customer_count,
+    chosen.archived_on
 from chosen
 left join topmost on chosen.customer_code = topmost.customer_code
 where chosen.preference_rank = 1

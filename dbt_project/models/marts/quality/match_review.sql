@@ -6,9 +6,9 @@ with candidate as (
         right_customer.legal_name as customer_name_r,
         right_customer.city as city_r
     from {{ source('core', 'match_candidate') }} as pair
-    left join {{ ref('stg_customers') }} as left_customer
+    left join {{ ref('source_customer') }} as left_customer
         on pair.source_system_l = left_customer.source_system and pair.customer_id_l = left_customer.customer_id
-    left join {{ ref('stg_customers') }} as right_customer
+    left join {{ ref('source_customer') }} as right_customer
         on pair.source_system_r = right_customer.source_system and pair.customer_id_r = right_customer.customer_id
 )
 

@@ -30,6 +30,8 @@ select
     customer.account_owner,
     customer.customer_since,
     customer.source_customer_count,
+    customer.archived_on is not null as is_archived,
+    customer.archived_on,
     ledger.first_entry_date,
     ledger.last_invoice_date,
     open_balance.customer_code is not null as has_open_balance
