@@ -202,10 +202,10 @@ def score_night(
     import pandas as pd
 
     check_frame(current)
-    share = f"{settings.target_amount_share * 100:g} %"
     target = (
-        f"{share} or more of the open amount is {settings.target_days_past_due} "
-        "days or more past due, or a write-off or insolvency is known from the last 12 months"
+        f"more than {settings.default_amount:g} and {settings.default_share * 100:g} % of what it owes is "
+        f"{settings.target_days_past_due} days past due, or a write-off or insolvency is known; "
+        f"it ends {settings.probation_months} months after the cause"
     )
     scores = score(current, as_of=as_of, model=model, role=role, policy=policy, target=target)
     scored = scores[scores["score_status"] == SCORED]

@@ -52,12 +52,14 @@ TREE_PARAMETERS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class LearnSettings:
-    """What is predicted and how it is learned. The target's three values state the label frame's definition;
+    """What is predicted and how it is learned. The values before `seed` state the label frame's definition;
     they are part of a model's identity, so a model of another target is never compared or used."""
 
     horizon_months: int = 12
     target_days_past_due: int = 91
-    target_amount_share: float = 0.10
+    default_amount: float = 500
+    default_share: float = 0.01
+    probation_months: int = 3
     seed: int = 20_261
     folds: int = 3
     max_rounds: int = 400
@@ -65,7 +67,8 @@ class LearnSettings:
 
     @property
     def target(self) -> str:
-        return f"{self.horizon_months}m/{self.target_days_past_due}d/{self.target_amount_share:g}"
+        materiality = f"{self.default_amount:g}+{self.default_share:g}"
+        return f"{self.horizon_months}m/{self.target_days_past_due}d/{materiality}/{self.probation_months}m"
 
 
 def data_fingerprint(split: Split) -> str:

@@ -341,7 +341,9 @@ class Night:
         return LearnSettings(
             horizon_months=self.settings.model.horizon_months,
             target_days_past_due=self.settings.model.target_days_past_due,
-            target_amount_share=self.settings.model.target_amount_share,
+            default_amount=self.settings.model.default_amount,
+            default_share=self.settings.model.default_share,
+            probation_months=self.settings.model.probation_months,
         )
 
 
@@ -352,7 +354,9 @@ def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
         "reporting_currency": settings.reporting_currency,
         "horizon_months": settings.model.horizon_months,
         "target_days_past_due": settings.model.target_days_past_due,
-        "target_amount_share": settings.model.target_amount_share,
+        "default_amount": settings.model.default_amount,
+        "default_share": settings.model.default_share,
+        "probation_months": settings.model.probation_months,
         **settings.parameters.dbt_variables(),
     }
 

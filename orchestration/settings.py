@@ -52,11 +52,18 @@ def _refuse_unknown_tables(names: Iterable[str]) -> None:
 
 
 class ModelSettings(Section):
-    """What the customer model predicts."""
+    """Default, and how far ahead the customer model predicts it.
+
+    A customer is in default while its documents that are `target_days_past_due` days past due, net of disputes and of
+    its own unapplied cash and credits, exceed both `default_amount` (reporting currency) and `default_share` of all it
+    owes; `probation_months` after they fell below, the default ends.
+    """
 
     horizon_months: int = Field(default=12, ge=3, le=24)
     target_days_past_due: int = Field(default=91, ge=1, le=365)
-    target_amount_share: float = Field(default=0.10, gt=0, le=1)
+    default_amount: float = Field(default=500, ge=0)
+    default_share: float = Field(default=0.01, ge=0, le=1)
+    probation_months: int = Field(default=3, ge=0, le=24)
 
 
 class QualitySettings(Section):

@@ -154,7 +154,7 @@ def _matched_despite_spelling(night: DemoNight, system: str) -> frozenset[str]:
 
 
 FINDERS: dict[str, Finder] = {
-    "missing_due_date": _rule("invoice_due_date_missing"),
+    "missing_due_date": _rule("invoice_due_date_from_terms"),
     "due_before_issue": _rule("invoice_due_before_issue"),
     "negative_amount": _rule("invoice_amount_negative"),
     "unknown_currency": _rule("invoice_currency_unknown"),

@@ -75,11 +75,23 @@ open_disputes as (
         -- A settlement counts from the day we knew of it.
         and (
             disputes.closed_date is null
-            or greatest(disputes.closed_date, disputes.latest_known_at) > spine.cutoff_date
+            or disputes.closed_known_at > spine.cutoff_date
         )
     left join {{ ref('fx_rate') }} as fx_rate
         on fx_rate.currency = disputes.currency and fx_rate.rate_date = spine.cutoff_date
     group by spine.customer_code, spine.cutoff_date
+
+),
+
+in_default as (
+
+    select distinct spine.customer_code, spine.cutoff_date
+    from {{ ref('customer_spine') }} as spine
+    inner join {{ ref('default_period') }} as period
+        on period.basis = 'known'
+        and period.customer_code = spine.customer_code
+        and period.default_from <= spine.cutoff_date
+        and period.default_to > spine.cutoff_date
 
 ),
 
@@ -102,7 +114,6 @@ joined as (
         position.open_amount,
         position.overdue_amount,
         position.overdue_91_plus_amount,
-        position.overdue_target_amount,
         position.net_amount,
         position.net_60_days_before_amount,
         position.unapplied_cash_amount,
@@ -115,6 +126,7 @@ joined as (
         limits.limit_amount,
         limits.limit_60_days_before_amount,
         open_disputes.disputed_amount,
+        in_default.customer_code is not null as is_in_default,
         promise.broken_promise_90d_count,
         record.bureau_report_date,
         record.risk_class,
@@ -155,6 +167,8 @@ joined as (
         on record.customer_code = spine.customer_code and record.cutoff_date = spine.cutoff_date
     left join {{ ref('customer_promise') }} as promise
         on promise.customer_code = spine.customer_code and promise.cutoff_date = spine.cutoff_date
+    left join in_default
+        on in_default.customer_code = spine.customer_code and in_default.cutoff_date = spine.cutoff_date
     left join limits
         on limits.customer_code = spine.customer_code and limits.cutoff_date = spine.cutoff_date
     left join open_disputes
@@ -193,15 +207,7 @@ select
     customer_code,
     cutoff_date,
     is_as_of,
-    coalesce(
-        (
-            overdue_target_amount > 0
-            and overdue_target_amount >= cast({{ parameter('target_amount_share') }} as decimal(9, 6)) * open_amount
-        )
-        or coalesce(write_off_12m_amount, 0) > 0
-        or coalesce(insolvency_12m_count, 0) > 0,
-        false
-    ) as is_in_default_at_cutoff,
+    is_in_default as is_in_default_at_cutoff,
     cast(months_of_history as integer) as months_of_history,
     statement_period_end is not null as has_financials,
     bureau_report_date is not null as has_bureau,

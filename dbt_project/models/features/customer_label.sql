@@ -45,57 +45,15 @@ outcomes as (
 
 ),
 
-happenings as (
+outcomes_by_month as (
 
     select
         customer_code,
-        outcome_date as happened_on,
+        {{ month_end('outcome_date') }} as month_end_date,
         sum(due_amount) as due_amount,
-        sum(unpaid_amount) as unpaid_amount,
-        0 as write_off_count,
-        0 as insolvency_count
+        sum(unpaid_amount) as unpaid_amount
     from outcomes
-    group by customer_code, outcome_date
-    union all
-    -- A write-off that was taken back in full was a mistake, not an event; one that money recovered later was an event.
-    select
-        customer_code,
-        min(effective_date),
-        cast(null as decimal(18, 2)),
-        cast(null as decimal(18, 2)),
-        1,
-        0
-    from {{ ref('write_off') }}
-    where is_standing
-    group by customer_code, document_id
-    having sum(case when entry_kind = 'write_off_recovery' then 0 else amount end) > 0
-    union all
-    select
-        customer.customer_code,
-        events.event_date,
-        cast(null as decimal(18, 2)),
-        cast(null as decimal(18, 2)),
-        0,
-        1
-    from {{ ref('stg_legal_events') }} as events
-    inner join {{ ref('customer') }} as customer
-        on {{ bare_registration_no('customer.registration_no') }} = {{ bare_registration_no('events.registration_no') }}
-    where events.kind in ('insolvency', 'ceased') and events.known_at <= {{ as_of_date() }}
-
-),
-
-happenings_by_month as (
-
-    select
-        customer_code,
-        {{ month_end('happened_on') }} as month_end_date,
-        sum(due_amount) as due_amount,
-        sum(unpaid_amount) as unpaid_amount,
-        min(case when write_off_count > 0 then happened_on end) as first_write_off_date,
-        min(case when insolvency_count > 0 then happened_on end) as first_insolvency_date,
-        min(case when unpaid_amount > 0 then happened_on end) as first_unpaid_date
-    from happenings
-    group by customer_code, {{ month_end('happened_on') }}
+    group by customer_code, {{ month_end('outcome_date') }}
 
 ),
 
@@ -113,59 +71,53 @@ horizon_months as (
 windows as (
 
     select
-        happenings_by_month.customer_code,
+        outcomes_by_month.customer_code,
         horizon_months.cutoff_date,
         sum(due_amount) as due_amount,
-        coalesce(sum(unpaid_amount), 0) as unpaid_amount,
-        min(first_write_off_date) as first_write_off_date,
-        min(first_insolvency_date) as first_insolvency_date,
-        min(first_unpaid_date) as first_unpaid_date
-    from happenings_by_month
-    inner join horizon_months on horizon_months.month_end_date = happenings_by_month.month_end_date
-    group by happenings_by_month.customer_code, horizon_months.cutoff_date
+        coalesce(sum(unpaid_amount), 0) as unpaid_amount
+    from outcomes_by_month
+    inner join horizon_months on horizon_months.month_end_date = outcomes_by_month.month_end_date
+    group by outcomes_by_month.customer_code, horizon_months.cutoff_date
 
 ),
 
-judged as (
+events as (
 
     select
         spine.customer_code,
         spine.cutoff_date,
-        horizons.horizon_end_date,
-        horizons.label_known,
-        windows.due_amount,
-        windows.unpaid_amount,
-        windows.first_insolvency_date,
-        windows.first_write_off_date,
-        windows.first_unpaid_date,
-        coalesce(
-            windows.unpaid_amount > 0
-            and windows.unpaid_amount >= cast({{ parameter('target_amount_share') }} as decimal(9, 6)) * windows.due_amount,
-            false
-        ) as is_past_due
+        min(case when period.cause in ('insolvency', 'ceased') then period.default_from end) as first_insolvency_date,
+        min(case when period.cause = 'write_off' then period.default_from end) as first_write_off_date,
+        min(case when period.cause = 'past_due' then period.default_from end) as first_past_due_date
     from {{ ref('customer_spine') }} as spine
     inner join horizons on horizons.cutoff_date = spine.cutoff_date
-    left join windows
-        on windows.customer_code = spine.customer_code and windows.cutoff_date = spine.cutoff_date
+    inner join {{ ref('default_period') }} as period
+        on period.basis = 'occurred'
+        and period.customer_code = spine.customer_code
+        and period.default_from > spine.cutoff_date
+        and period.default_from <= horizons.horizon_end_date
+    where horizons.label_known
+    group by spine.customer_code, spine.cutoff_date
 
 )
 
 select
-    customer_code,
-    cutoff_date,
-    horizon_end_date,
-    label_known,
+    spine.customer_code,
+    spine.cutoff_date,
+    horizons.horizon_end_date,
+    horizons.label_known,
+    case when horizons.label_known then case when events.customer_code is not null then 1 else 0 end end as is_event,
     case
-        when not label_known then null
-        when first_insolvency_date is not null or first_write_off_date is not null or is_past_due then 1
-        else 0
-    end as is_event,
-    case
-        when first_insolvency_date is not null then 'insolvency'
-        when first_write_off_date is not null then 'write_off'
-        when is_past_due then 'past_due'
+        when events.first_insolvency_date is not null then 'insolvency'
+        when events.first_write_off_date is not null then 'write_off'
+        when events.first_past_due_date is not null then 'past_due'
     end as event_kind,
-    least(first_insolvency_date, first_write_off_date, case when is_past_due then first_unpaid_date end) as event_date,
-    case when label_known then cast(coalesce(due_amount, 0) as decimal(18, 2)) end as amount_at_stake_reporting,
-    case when label_known then cast(coalesce(unpaid_amount, 0) as decimal(18, 2)) end as event_amount_reporting
-from judged
+    least(events.first_insolvency_date, events.first_write_off_date, events.first_past_due_date) as event_date,
+    case when horizons.label_known then cast(coalesce(windows.due_amount, 0) as decimal(18, 2)) end
+        as amount_at_stake_reporting,
+    case when horizons.label_known then cast(coalesce(windows.unpaid_amount, 0) as decimal(18, 2)) end
+        as event_amount_reporting
+from {{ ref('customer_spine') }} as spine
+inner join horizons on horizons.cutoff_date = spine.cutoff_date
+left join windows on windows.customer_code = spine.customer_code and windows.cutoff_date = spine.cutoff_date
+left join events on events.customer_code = spine.customer_code and events.cutoff_date = spine.cutoff_date

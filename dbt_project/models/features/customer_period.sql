@@ -27,10 +27,12 @@ entries as (
         entry.document_kind in ('invoice', 'debit_memo') as is_receivable,
         -- Late is what the money did, not when we heard of it: the day of the payment against the due date.
         greatest(0, {{ days_between('entry.due_date', 'entry.effective_date') }}) as days_beyond_terms,
-        discount_day.period_end <= period_day.period_end as is_discounted
+        discount_day.period_end <= period_day.period_end as is_discounted,
+        refund.entry_id is not null as is_refund
     from {{ ref('ledger_entry') }} as entry
     inner join {{ ref('period_day') }} as period_day on period_day.day = entry.recognised_date
     left join discounted on discounted.document_id = entry.document_id
+    left join {{ ref('refund') }} as refund on refund.entry_id = entry.entry_id
     left join {{ ref('period_day') }} as discount_day on discount_day.day = discounted.discount_recognised_date
 
 ),
@@ -40,18 +42,18 @@ ledger_facts as (
     select
         customer_code,
         period_end,
-        sum(case when entry_kind in ('invoice', 'debit_memo') then amount_reporting end) as sales_amount,
+        sum(case when entry_kind in ('invoice', 'debit_memo') or is_refund then amount_reporting end) as sales_amount,
         sum(case when entry_kind = 'credit_memo' then -amount_reporting end) as credit_memo_amount,
-        sum(case when entry_kind = 'cash_application' and is_receivable then -amount_reporting end) as paid_amount,
-        sum(case when entry_kind = 'cash_application' and is_receivable and days_beyond_terms > 0
+        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund then -amount_reporting end) as paid_amount,
+        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund and days_beyond_terms > 0
             then -amount_reporting end) as paid_late_amount,
-        sum(case when entry_kind = 'cash_application' and is_receivable
+        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund
             then -cast(amount_reporting as double) * days_beyond_terms end) as paid_amount_days,
-        sum(case when entry_kind = 'cash_application' and is_receivable
+        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund
             then -cast(amount_reporting as double) * days_beyond_terms * days_beyond_terms end) as paid_amount_days_squared,
-        sum(case when entry_kind = 'cash_application' and is_receivable and is_discounted
+        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund and is_discounted
             then -amount_reporting end) as paid_discounted_amount,
-        max(case when entry_kind = 'cash_application' and is_receivable then days_beyond_terms end) as max_days_beyond_terms,
+        max(case when entry_kind = 'cash_application' and is_receivable and not is_refund then days_beyond_terms end) as max_days_beyond_terms,
         sum(case when entry_kind = 'receipt_reversal' then case posting_type when 'reversing' then -1 else 1 end end) as reversal_count
     from entries
     group by customer_code, period_end

@@ -9,10 +9,12 @@ with open_by_currency as (
         sum(case when balance.due_date < cutoff.cutoff_date then balance.balance else 0 end) as overdue_amount,
         sum(case when {{ add_days('balance.due_date', 91) }} <= cutoff.cutoff_date then balance.balance else 0 end)
             as overdue_91_plus_amount,
-        sum(case when {{ add_days('balance.due_date', parameter('target_days_past_due')) }} <= cutoff.cutoff_date
-            then balance.balance else 0 end) as overdue_target_amount,
-        min(balance.due_date) as oldest_due_date
+        -- A residue of a document paid but for a small difference is no sign of a customer that does not pay.
+        -- Nor is a document whose due date cannot be right.
+        min(case when document.document_id is null or document.due_date_basis <> 'issue_date' and not {{ is_small_difference('balance.balance', 'document.amount') }} then balance.due_date end)
+            as oldest_due_date
     from {{ ref('invoice_balance_known') }} as balance
+    left join {{ ref('document') }} as document on balance.document_id = document.document_id
     inner join {{ ref('cutoff') }} as cutoff
         on balance.valid_from <= cutoff.cutoff_date and balance.valid_to > cutoff.cutoff_date
     where balance.balance > 0 and balance.document_kind in ('invoice', 'debit_memo')
@@ -28,7 +30,6 @@ open_items as (
         {{ sum_in_reporting_currency('open_by_currency.open_amount', 'open_by_currency.currency', 'fx_rate.rate') }} as open_amount,
         {{ sum_in_reporting_currency('open_by_currency.overdue_amount', 'open_by_currency.currency', 'fx_rate.rate') }} as overdue_amount,
         {{ sum_in_reporting_currency('open_by_currency.overdue_91_plus_amount', 'open_by_currency.currency', 'fx_rate.rate') }} as overdue_91_plus_amount,
-        {{ sum_in_reporting_currency('open_by_currency.overdue_target_amount', 'open_by_currency.currency', 'fx_rate.rate') }} as overdue_target_amount,
         min(oldest_due_date) as oldest_due_date
     from open_by_currency
     left join {{ ref('fx_rate') }} as fx_rate
@@ -142,7 +143,6 @@ select
     case when open_items.customer_code is null then 0 else open_items.open_amount end as open_amount,
     case when open_items.customer_code is null then 0 else open_items.overdue_amount end as overdue_amount,
     case when open_items.customer_code is null then 0 else open_items.overdue_91_plus_amount end as overdue_91_plus_amount,
-    case when open_items.customer_code is null then 0 else open_items.overdue_target_amount end as overdue_target_amount,
     open_items.oldest_due_date,
     net_position.net_amount,
     net_position.unapplied_cash_amount,

@@ -24,10 +24,15 @@ TABLES = {
     ),
     "mart.fct_exposure": (
         "customer_code VARCHAR, exposure_reporting DECIMAL(18,2), net_exposure_reporting DECIMAL(18,2), "
+        "open_receivables_reporting DECIMAL(18,2), overdue_amount_reporting DECIMAL(18,2), "
+        "zero_limit_exposure_reporting DECIMAL(18,2), expired_limit_exposure_reporting DECIMAL(18,2), "
+        "delivered_not_invoiced_reporting DECIMAL(18,2), open_orders_reporting DECIMAL(18,2), "
+        "orders_status VARCHAR, "
         "insured_reporting DECIMAL(18,2), credit_limit_reporting DECIMAL(18,2), utilisation DOUBLE"
     ),
     "mart.fct_ar_aging": (
-        "as_of_date DATE, customer_code VARCHAR, current_amount_reporting DECIMAL(18,2), "
+        "as_of_date DATE, customer_code VARCHAR, open_amount_reporting DECIMAL(18,2), "
+        "current_amount_reporting DECIMAL(18,2), "
         "overdue_1_30_amount_reporting DECIMAL(18,2), overdue_31_60_amount_reporting DECIMAL(18,2), "
         "overdue_61_90_amount_reporting DECIMAL(18,2), overdue_91_plus_amount_reporting DECIMAL(18,2)"
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,19 @@ class Company:
     def customer(self, customer: str, **row: Any) -> None:
         self.add("customers", customer_id=customer, legal_name=f"Firm {customer}", **row)
 
-    def bill(self, number: str, customer: str, issued: str, due: str, amount: int, **row: Any) -> None:
+    def bill(
+        self, number: str, customer: str, issued: str, due: str, amount: int | Decimal, **row: Any
+    ) -> None:
         self.add(
             "invoices", invoice_id=number, document_type="invoice", customer_id=customer, legal_entity="E1",
-            issue_date=issued, due_date=due, currency="USD", amount=f"{amount}.00", **row,
+            issue_date=issued, due_date=due, currency="USD", amount=f"{Decimal(amount):.2f}", **row,
         )  # fmt: skip
 
-    def pay(self, invoice: str, customer: str, day: str, amount: int, **row: Any) -> None:
+    def pay(self, invoice: str, customer: str, day: str, amount: int | Decimal, **row: Any) -> None:
         number = f"{invoice}-{day}"
         self.add(
             "payments", payment_id=number, customer_id=customer, legal_entity="E1", received_date=day,
-            currency="USD", amount=f"{amount}.00", method="wire", **row,
+            currency="USD", amount=f"{Decimal(amount):.2f}", method="wire", **row,
         )  # fmt: skip
         self.apply(invoice, "cash", day, amount, source=number, **row)
 
@@ -49,7 +52,7 @@ class Company:
         self.add(
             "payment_applications", application_id=f"{invoice}-{kind}-{day}", kind=kind,
             from_document_id=source, invoice_id=invoice, applied_date=day, currency="USD",
-            amount=f"{amount}.00", **row,
+            amount=f"{Decimal(amount):.2f}", **row,
         )  # fmt: skip
 
     def build(self, path: Path, as_of: str, codes: Iterable[str]) -> Path:
@@ -170,7 +173,18 @@ LABEL_CASES = {
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     company = Company()
-    for code in [*LABEL_CASES, "SHARE_10", "SHARE_9", "WRITTEN", "TAKEN_BACK", "BROKE", "G"]:
+    for code in [
+        *LABEL_CASES,
+        "OVER_500",
+        "AT_500",
+        "OF_MUCH",
+        "NETTED",
+        "RESIDUE",
+        "WRITTEN",
+        "TAKEN_BACK",
+        "BROKE",
+        "G",
+    ]:
         company.customer(code, industry_code=None if code == "G" else "4711", registration_no=f"R-{code}")
         company.bill(f"first-{code}", code, "2024-01-02", "2024-02-01", 100)
         company.pay(f"first-{code}", code, "2024-02-01", 100)
@@ -178,10 +192,21 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         company.bill(f"i-{code}", code, due, due, 1000)
         if paid:
             company.pay(f"i-{code}", code, paid, 1000)
-    # Of 1,000 falling due, 100 and 99 are still open 91 days later.
-    for code, unpaid in (("SHARE_10", 100), ("SHARE_9", 99)):
+    # Of 1,000 falling due, 500.01 and 500 are still open 91 days later.
+    for code, unpaid in (("OVER_500", "500.01"), ("AT_500", "500")):
         company.bill(f"i-{code}", code, "2025-02-01", "2025-03-01", 1000)
-        company.pay(f"i-{code}", code, "2025-03-01", 1000 - unpaid)
+        company.pay(f"i-{code}", code, "2025-03-01", 1000 - Decimal(unpaid))
+    # 600 past due are less than 1 % of 60,600 owed, which is not due before the horizon ends.
+    company.bill("i-OF_MUCH", "OF_MUCH", "2025-02-01", "2025-03-01", 600)
+    company.bill("j-OF_MUCH", "OF_MUCH", "2025-02-01", "2026-12-31", 60_000)
+    # 1,000 are past due, and 700 that came in were never applied.
+    company.bill("i-NETTED", "NETTED", "2025-02-01", "2025-03-01", 1000)
+    company.add("payments", payment_id="p-NETTED", customer_id="NETTED", legal_entity="E1",
+                received_date="2025-03-01", currency="USD", amount="700")  # fmt: skip
+    # The bank kept 0.50, which was written off.
+    company.bill("i-RESIDUE", "RESIDUE", "2025-02-01", "2025-03-01", 1000)
+    company.pay("i-RESIDUE", "RESIDUE", "2025-03-01", Decimal("999.50"))
+    company.apply("i-RESIDUE", "write_off", "2025-03-01", Decimal("0.50"))
     for code in ("WRITTEN", "TAKEN_BACK"):
         company.bill(f"i-{code}", code, "2025-02-01", "2025-03-01", 1000)
         company.apply(f"i-{code}", "write_off", "2025-03-10", 1000)
@@ -215,7 +240,7 @@ def _golden(company: Company) -> None:
     ):
         company.add("collection_actions", action_id=f"a{number}", customer_id="G", invoice_id="g4",
                     action_date=acted, dunning_level=2, promise_date=promised, currency="USD",
-                    promise_amount=f"{amount}.00")  # fmt: skip
+                    promise_amount=f"{Decimal(amount):.2f}")  # fmt: skip
 
 
 def test_features_worked_by_hand(company: Path) -> None:
@@ -286,8 +311,11 @@ def test_prior_values_are_those_of_half_a_year_before(company: Path) -> None:
         ("AFTER", 0, None),
         ("PAID_91", 0, None),
         ("PAID_92", 1, "past_due"),
-        ("SHARE_10", 1, "past_due"),
-        ("SHARE_9", 0, None),
+        ("OVER_500", 1, "past_due"),
+        ("AT_500", 0, None),
+        ("OF_MUCH", 0, None),
+        ("NETTED", 0, None),
+        ("RESIDUE", 0, None),
         ("WRITTEN", 1, "write_off"),
         ("TAKEN_BACK", 0, None),
         ("BROKE", 1, "insolvency"),
