@@ -74,6 +74,10 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         "thin": (_scored("thin", 5, "D"), {**sales, "paid": 120000}),
         "cut": (_scored("cut", 6, "B"), {**sales, "paid": 120000}),
         "trimmed": (_scored("trimmed", 6, "B"), {**sales, "paid": 120000}),
+        "warned": (_scored("warned", 1), {**sales, "equity": 800000}),
+        "aged": (_scored("aged", 1), {**sales, "equity": 800000}),
+        "residue": (_scored("residue", 1), {**sales, "equity": 800000}),
+        "exposed": (_scored("exposed", 1), {**sales, "equity": 800000}),
     }
     current = {"cut": 40000, "trimmed": 39999}
     path = plant(
@@ -94,12 +98,30 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
             "mart.fct_exposure": [
                 {
                     "customer_code": code,
-                    "exposure_reporting": 50000,
+                    "exposure_reporting": 45001 if code == "exposed" else 10000,
                     "net_exposure_reporting": 30000,
                     "insured_reporting": 20000,
                     "credit_limit_reporting": current.get(code),
                 }
                 for code in customers
+            ],
+            "mart.warning": [
+                {"customer_code": code, "rule_id": "legal_notice", "state": state, "severity": severity}
+                for code, state, severity in (
+                    ("warned", "open", "red"),
+                    ("need", "resolved", "red"),
+                    ("need", "open", "amber"),
+                )
+            ],
+            "mart.fct_ar_aging": [
+                {
+                    "as_of_date": AS_OF,
+                    "customer_code": code,
+                    "open_amount_reporting": 10000,
+                    "overdue_61_90_amount_reporting": amount,
+                    "overdue_91_plus_amount_reporting": 0,
+                }
+                for code, amount in (("aged", 501), ("residue", 500))
             ],
         },
         policy=["limit_rule", "decision_rule"],
@@ -180,6 +202,11 @@ def test_a_missing_part_gives_a_reason_and_no_limit(limits: dict[str, dict[str, 
         ("unknown", "review", "no_score"),
         ("cut", "review", "large_cut"),
         ("trimmed", "auto_approve", "auto_good"),
+        ("tiny", "review", "zero_limit"),
+        ("warned", "review", "red_warning"),
+        ("aged", "review", "overdue_61_plus"),
+        ("residue", "auto_approve", "auto_best"),
+        ("exposed", "review", "exposure_above_limit"),
     ],
 )
 def test_the_first_rule_that_holds_decides(

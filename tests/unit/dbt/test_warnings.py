@@ -39,6 +39,9 @@ def _night_tables(night: str, facts: dict[str, dict[str, Any]]) -> dict[str, lis
             {
                 "customer_code": code,
                 "net_exposure_reporting": 30000,
+                "exposure_reporting": 30000,
+                "open_receivables_reporting": 30000,
+                "overdue_amount_reporting": 20000,
                 "utilisation": values.get("utilisation"),
             }
             for code, values in facts.items()

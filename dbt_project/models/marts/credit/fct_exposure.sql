@@ -43,9 +43,9 @@ customer_order as (
 ordered as (
     select
         customer_order.customer_code,
-        sum({{ in_reporting_currency('customer_order.delivered_not_invoiced', 'customer_order.currency', 'fx_rate.rate') }})
+        {{ sum_in_reporting_currency('customer_order.delivered_not_invoiced', 'customer_order.currency', 'fx_rate.rate') }}
             as delivered_not_invoiced_reporting,
-        sum({{ in_reporting_currency('customer_order.open_order', 'customer_order.currency', 'fx_rate.rate') }})
+        {{ sum_in_reporting_currency('customer_order.open_order', 'customer_order.currency', 'fx_rate.rate') }}
             as open_orders_reporting
     from customer_order
     left join {{ ref('fx_rate') }} as fx_rate
@@ -57,11 +57,17 @@ ordered as (
 credit_limit as (
     select
         customer_code,
-        sum(amount_reporting) as credit_limit_reporting,
-        sum(insured_amount_reporting) as insured_reporting,
-        min(valid_to) as limit_valid_to
+        -- Part of a sum is no sum: a limit without a rate leaves the whole unknown.
+        case when count(case when is_in_force then 1 end) = count(case when is_in_force then amount_reporting end)
+            then sum(case when is_in_force then amount_reporting end) end as credit_limit_reporting,
+        case
+            when count(case when is_in_force and insured_amount is not null and insured_amount_reporting is null then 1 end) = 0
+                then sum(case when is_in_force then coalesce(insured_amount_reporting, 0) end)
+        end as insured_reporting,
+        min(case when is_in_force then valid_to end) as limit_valid_to,
+        count(case when is_in_force then 1 end) as limit_count,
+        count(case when valid_to < {{ as_of_date() }} then 1 end) as expired_limit_count
     from {{ ref('fct_credit_limit') }}
-    where is_in_force
     group by customer_code
 ),
 
@@ -69,24 +75,39 @@ part as (
     select
         customer.customer_code,
         customer.group_code,
-        coalesce(receivable.open_receivables_reporting, 0) as open_receivables_reporting,
-        coalesce(receivable.overdue_amount_reporting, 0) as overdue_amount_reporting,
-        case when {{ is_available('orders') }} then coalesce(ordered.delivered_not_invoiced_reporting, 0) end
-            as delivered_not_invoiced_reporting,
-        case when {{ is_available('orders') }} then coalesce(ordered.open_orders_reporting, 0) end
-            as open_orders_reporting,
-        coalesce(receivable.unapplied_cash_reporting, 0) as unapplied_cash_reporting,
+        case when receivable.customer_code is null then 0 else receivable.open_receivables_reporting end
+            as open_receivables_reporting,
+        case when receivable.customer_code is null then 0 else receivable.overdue_amount_reporting end
+            as overdue_amount_reporting,
+        case
+            when {{ is_available('orders') }}
+                then case when ordered.customer_code is null then 0 else ordered.delivered_not_invoiced_reporting end
+        end as delivered_not_invoiced_reporting,
+        case
+            when {{ is_available('orders') }}
+                then case when ordered.customer_code is null then 0 else ordered.open_orders_reporting end
+        end as open_orders_reporting,
+        case when receivable.customer_code is null then 0 else receivable.unapplied_cash_reporting end
+            as unapplied_cash_reporting,
         case when {{ is_available('credit_limits') }} then coalesce(credit_limit.insured_reporting, 0) end
             as insured_reporting,
         credit_limit.credit_limit_reporting,
         credit_limit.limit_valid_to,
-        case when {{ is_available('orders') }} then 'available' else 'not_available' end as orders_status,
+        case
+            when not {{ is_available('orders') }} then 'not_available'
+            when ordered.customer_code is not null
+                and (ordered.delivered_not_invoiced_reporting is null or ordered.open_orders_reporting is null)
+                then 'not_convertible'
+            else 'available'
+        end as orders_status,
         case
             when not {{ is_available('credit_limits') }} then 'not_available'
-            when credit_limit.credit_limit_reporting is null then 'no_limit'
+            when coalesce(credit_limit.limit_count, 0) = 0
+                then case when credit_limit.expired_limit_count > 0 then 'expired_limit' else 'no_limit' end
+            when credit_limit.credit_limit_reporting is null then 'limit_not_convertible'
             when credit_limit.credit_limit_reporting = 0 then 'zero_limit'
             else 'available'
-        end as utilisation_status
+        end as limit_status
     from {{ ref('customer') }} as customer
     left join receivable on customer.customer_code = receivable.customer_code
     left join ordered on customer.customer_code = ordered.customer_code
@@ -96,11 +117,19 @@ part as (
 exposed as (
     select
         part.*,
+        -- Orders nobody delivers are left out and orders_status says so; orders that cannot be converted leave the whole
+        -- unknown, as far as policy counts them.
         cast(
-            part.open_receivables_reporting * policy.open_receivables_share
-            + coalesce(part.delivered_not_invoiced_reporting, 0) * policy.delivered_not_invoiced_share
-            + coalesce(part.open_orders_reporting, 0) * policy.open_orders_share
-            + part.unapplied_cash_reporting * policy.unapplied_cash_share as decimal(18, 2)
+            case when policy.open_receivables_share = 0 then 0 else part.open_receivables_reporting end
+            * policy.open_receivables_share
+            {%- for component in ['delivered_not_invoiced', 'open_orders'] %}
+            + case
+                when part.orders_status = 'not_available' or policy.{{ component }}_share = 0 then 0
+                else part.{{ component }}_reporting * policy.{{ component }}_share
+            end
+            {%- endfor %}
+            + case when policy.unapplied_cash_share = 0 then 0 else part.unapplied_cash_reporting end
+            * policy.unapplied_cash_share as decimal(18, 2)
         ) as exposure_reporting,
         coalesce(part.insured_reporting, 0) * policy.insured_share as counted_insured_reporting
     from part
@@ -111,8 +140,18 @@ exposed as (
 grouped as (
     select
         exposed.*,
-        sum(exposure_reporting) over (partition by group_code) as group_exposure_reporting,
-        sum(credit_limit_reporting) over (partition by group_code) as group_credit_limit_reporting
+        case
+            when count(*) over (partition by group_code) = count(exposure_reporting) over (partition by group_code)
+                then sum(exposure_reporting) over (partition by group_code)
+        end as group_exposure_reporting,
+        case
+            when max(case when limit_status = 'limit_not_convertible' then 1 else 0 end) over (partition by group_code) = 0
+                then sum(credit_limit_reporting) over (partition by group_code)
+        end as group_credit_limit_reporting,
+        max(case when limit_status = 'limit_not_convertible' then 1 else 0 end) over (partition by group_code) = 1
+            as is_group_limit_unknown,
+        max(case when limit_status = 'expired_limit' then 1 else 0 end) over (partition by group_code) = 1
+            as has_group_expired_limit
     from exposed
 ),
 
@@ -120,9 +159,16 @@ judged as (
     select
         grouped.*,
         case
-            when utilisation_status = 'not_available' then 'not_available'
-            when group_credit_limit_reporting is null then 'no_limit'
+            when limit_status = 'available' and exposure_reporting is null then 'exposure_not_available'
+            else limit_status
+        end as utilisation_status,
+        case
+            when limit_status = 'not_available' then 'not_available'
+            when is_group_limit_unknown then 'limit_not_convertible'
+            when group_credit_limit_reporting is null
+                then case when has_group_expired_limit then 'expired_limit' else 'no_limit' end
             when group_credit_limit_reporting = 0 then 'zero_limit'
+            when group_exposure_reporting is null then 'exposure_not_available'
             else 'available'
         end as group_utilisation_status
     from grouped
@@ -140,7 +186,10 @@ select
     cast(insured_reporting as decimal(18, 2)) as insured_reporting,
     exposure_reporting,
     -- Nothing known as insured counts as uninsured.
-    cast(greatest(exposure_reporting - counted_insured_reporting, 0) as decimal(18, 2)) as net_exposure_reporting,
+    cast(
+        case when exposure_reporting is not null then greatest(exposure_reporting - counted_insured_reporting, 0) end
+        as decimal(18, 2)
+    ) as net_exposure_reporting,
     cast(group_exposure_reporting as decimal(18, 2)) as group_exposure_reporting,
     cast(credit_limit_reporting as decimal(18, 2)) as credit_limit_reporting,
     limit_valid_to,
@@ -149,6 +198,10 @@ select
         as double
     ) as utilisation,
     utilisation_status,
+    cast(case when limit_status = 'zero_limit' then exposure_reporting end as decimal(18, 2))
+        as zero_limit_exposure_reporting,
+    cast(case when limit_status = 'expired_limit' then exposure_reporting end as decimal(18, 2))
+        as expired_limit_exposure_reporting,
     cast(group_credit_limit_reporting as decimal(18, 2)) as group_credit_limit_reporting,
     cast(
         case

@@ -18,6 +18,26 @@ setting as (
 
 ),
 
+red_warning as (
+
+    select distinct customer_code from {{ ref('warning') }} where state = 'open' and severity = 'red'
+
+),
+
+aged as (
+
+    select
+        customer_code,
+        sum(overdue_61_90_amount_reporting + overdue_91_plus_amount_reporting)
+        > cast({{ parameter('default_amount') }} as decimal(18, 2))
+        and sum(overdue_61_90_amount_reporting + overdue_91_plus_amount_reporting)
+        > cast({{ parameter('default_share') }} as decimal(9, 6)) * sum(open_amount_reporting) as has_material_61_plus
+    from {{ ref('fct_ar_aging') }}
+    where as_of_date = {{ as_of_date() }}
+    group by customer_code
+
+),
+
 facts as (
 
     select
@@ -39,6 +59,11 @@ facts as (
         features.revenue_amount_reporting,
         exposure.exposure_reporting,
         exposure.net_exposure_reporting,
+        exposure.orders_status,
+        coalesce(exposure.delivered_not_invoiced_reporting, 0) + coalesce(exposure.open_orders_reporting, 0)
+            as ordered_reporting,
+        coalesce(red_warning.customer_code is not null, false) as has_red_warning,
+        coalesce(aged.has_material_61_plus, false) as has_material_61_plus,
         exposure.insured_reporting,
         exposure.credit_limit_reporting as current_limit_reporting,
         grade_rule.value as grade_factor,
@@ -56,6 +81,8 @@ facts as (
     left join {{ ref('customer_cutoff') }} as features
         on features.customer_code = score.customer_code and features.is_as_of
     left join {{ ref('fct_exposure') }} as exposure on exposure.customer_code = score.customer_code
+    left join red_warning on red_warning.customer_code = score.customer_code
+    left join aged on aged.customer_code = score.customer_code
     left join rules as grade_rule on grade_rule.scope = 'grade' and grade_rule.key = score.grade
     left join rules as segment_rule on segment_rule.scope = 'segment' and segment_rule.key = customer.segment
 
@@ -103,7 +130,13 @@ bounded as (
 
     select
         parts.*,
-        cast(forecast_sales_reporting * (terms_days + collection_days) / 365.0 as decimal(18, 2)) as need_reporting,
+        -- The need counts what the exposure counts: sales under way to payment, and what is ordered and not yet billed.
+        cast(
+            case
+                when coalesce(orders_status, 'available') <> 'not_convertible'
+                    then forecast_sales_reporting * (terms_days + collection_days) / 365.0 + coalesce(ordered_reporting, 0)
+            end as decimal(18, 2)
+        ) as need_reporting,
         cast(capacity as decimal(18, 2)) as capacity_reporting,
         cast(capacity * grade_factor as decimal(18, 2)) as graded_capacity_reporting
     from parts
@@ -169,6 +202,14 @@ decided as (
         and (rule.grade_rank_max is null or recommended.grade_rank <= rule.grade_rank_max)
         and (rule.data_depth is null or position(recommended.data_depth in rule.data_depth) > 0)
         and (rule.amount_max is null or recommended.recommended_limit_reporting <= rule.amount_max)
+        and (rule.need_max is null or least(recommended.need_reporting, recommended.policy_cap_reporting) <= rule.need_max)
+        and (
+            rule.condition is null
+            or rule.condition = 'red_warning_open' and recommended.has_red_warning
+            or rule.condition = 'overdue_61_plus' and recommended.has_material_61_plus
+            or rule.condition = 'exposure_above_limit'
+            and coalesce(recommended.exposure_reporting > recommended.recommended_limit_reporting, true)
+        )
         and (
             rule.cut_share_min is null
             or recommended.current_limit_reporting > 0

@@ -22,7 +22,13 @@ with facts as (
         prior.{{ metric.column }} as prior_{{ metric.metric }},
         {%- endif %}
         {%- endfor %}
-        exposure.net_exposure_reporting
+        exposure.net_exposure_reporting,
+        -- Arrears as material as default takes them: residues and rounding differences warn of nothing.
+        exposure.overdue_amount_reporting > cast({{ parameter('default_amount') }} as decimal(18, 2))
+        and exposure.overdue_amount_reporting
+        > cast({{ parameter('default_share') }} as decimal(9, 6)) * exposure.open_receivables_reporting
+            as has_material_arrears,
+        exposure.exposure_reporting > cast({{ parameter('default_amount') }} as decimal(18, 2)) as has_material_exposure
     from {{ ref('dim_customer') }} as customer
     left join {{ ref('customer_cutoff') }} as features
         on features.customer_code = customer.customer_code and features.is_as_of
@@ -39,10 +45,16 @@ measured as (
         facts.customer_code,
         facts.net_exposure_reporting,
         rule.*,
-        case rule.metric
-            {%- for metric in customer_metrics %}
-            when '{{ metric.metric }}' then facts.{{ metric.metric }}
-            {%- endfor %}
+        case
+            -- Below it the measure is as good as zero, so that what was raised is resolved.
+            when rule.material_part = 'arrears' and not facts.has_material_arrears then 0
+            when rule.material_part = 'exposure' and not facts.has_material_exposure then 0
+            else
+                case rule.metric
+                    {%- for metric in customer_metrics %}
+                    when '{{ metric.metric }}' then facts.{{ metric.metric }}
+                    {%- endfor %}
+                end
         end as value,
         case rule.metric
             {%- for metric in customer_metrics if metric.is_feature %}
