@@ -5,7 +5,7 @@
 
 {#
   Metrics in order of table and column, as dicts: metric, grain, unit, direction, definition, schema, table, column (none where
-  it has no column), expression (none where its table computes the column by hand), is_feature, known_without_ledger.
+  it has no column), expression (none where its table computes the column by hand), is_feature, is_flow (of one month), known_without_ledger.
   dbt fills `graph` in runs of its own; where a manifest is given, and in unit tests, variable metric_tables stands for it.
 #}
 {% macro metrics(grain=none, table=none) -%}
@@ -45,6 +45,7 @@
         'metric': written.get('name', name), 'grain': node.config.meta.metric_grain, 'unit': written.unit,
         'direction': written.direction, 'definition': written.definition, 'schema': node.schema, 'table': node.name,
         'column': column, 'expression': written.get('expression'), 'is_feature': written.get('is_feature', false),
+        'is_flow': written.get('is_flow', false),
         'known_without_ledger': written.get('known_without_ledger', false)
     }) }}
 {%- endmacro %}

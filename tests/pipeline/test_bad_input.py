@@ -14,8 +14,8 @@ def _cut_in_the_middle_of_a_row(text: str) -> str:
     return text[: text.rindex("\n", 0, -1) + 12]
 
 
-def _without_due_date_column(text: str) -> str:
-    return text.replace("due_date", "payable_by", 1)
+def _without_currency_column(text: str) -> str:
+    return text.replace("currency", "coin", 1)
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def _without_due_date_column(text: str) -> str:
             id="not UTF-8",
         ),
         pytest.param(
-            lambda path: path.write_text(_without_due_date_column(path.read_text())),
-            "due_date",
+            lambda path: path.write_text(_without_currency_column(path.read_text())),
+            "currency",
             id="lacks a column",
         ),
     ],
@@ -113,9 +113,9 @@ def test_a_day_that_is_no_date_is_wrong_usage(company: Company) -> None:
 def test_table_over_its_quarantine_threshold_blocks(published_company: Company) -> None:
     before = published_company.snapshot()
 
-    def every_fifth_without_due_date(text: str) -> str:
+    def every_fifth_without_currency(text: str) -> str:
         head, *rows = text.splitlines()
-        column = head.split(",").index("due_date")
+        column = head.split(",").index("currency")
         spoiled = []
         for number, row in enumerate(rows):
             cells = row.split(",")
@@ -124,11 +124,11 @@ def test_table_over_its_quarantine_threshold_blocks(published_company: Company) 
             spoiled.append(",".join(cells))
         return "\n".join([head, *spoiled]) + "\n"
 
-    published_company.rewrite("invoices", every_fifth_without_due_date)
+    published_company.rewrite("invoices", every_fifth_without_currency)
     outcome = published_company.run_here()
     assert outcome.exit_code == 1
     assert "the threshold is 5.0%" in outcome.output
-    assert "invoice_due_date_missing" in outcome.output
+    assert "invoice_currency_missing" in outcome.output
     assert published_company.snapshot() == before
 
 

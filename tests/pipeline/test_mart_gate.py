@@ -38,7 +38,7 @@ def test_one_cent_against_the_general_ledger_stops_the_night_before_publication(
     outcome = published_company.run_here(as_of=AS_OF + timedelta(days=1))
     assert outcome.exit_code == 1
     assert "rule mart_gl_unexplained on mart.reconciliation failed" in outcome.output
-    for named in (f"E1|USD|{AS_OF}", "gl_difference 0.01", "Finance"):
+    for named in (f"E1|USD|{AS_OF}", "gl_unexplained 0.01", "Finance"):
         assert named in outcome.output
     assert "Traceback" not in outcome.output
     assert published_company.snapshot() == before
@@ -54,14 +54,16 @@ def test_a_row_that_the_scan_lets_through_stops_the_night_and_nothing_is_publish
 
     def with_a_hole(rule: Rule) -> list[tuple[str | None, str]]:
         found = predicates(rule)
-        return [(column, "false") for column, _ in found] if rule.id == "invoice_due_date_missing" else found
+        return (
+            [(column, "false") for column, _ in found] if rule.id == "invoice_issue_date_missing" else found
+        )
 
     monkeypatch.setattr(evaluation, "row_predicates", with_a_hole)
     file = published_company.folder / "invoices.csv"
     with file.open(encoding="utf-8", newline="") as handle:
         reader = csv.DictReader(handle)
         rows, names = list(reader), list(reader.fieldnames or ())
-    rows[0]["due_date"] = ""
+    rows[0]["issue_date"] = ""
     with file.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, names)
         writer.writeheader()
@@ -70,8 +72,8 @@ def test_a_row_that_the_scan_lets_through_stops_the_night_and_nothing_is_publish
     assert outcome.exit_code == 1
     said = " ".join(outcome.output.split())
     for named in (
-        "rule invoice_due_date_missing on invoices: Great Expectations finds 1 that the scan let through",
-        "ExpectColumnValuesToNotBeNull (due_date) on staging.accepted_invoices",
+        "rule invoice_issue_date_missing on invoices: Great Expectations finds 1 that the scan let through",
+        "ExpectColumnValuesToNotBeNull (issue_date) on staging.accepted_invoices",
         rows[0]["invoice_id"],
         "Accounts Receivable",
     ):

@@ -1,5 +1,6 @@
 -- Countback DSO: receivables are used up by the sales of the latest month, then the one before, and so on; each month
--- counts its days in full, the last one in proportion.
+-- counts its days in full, the last one in proportion. A month that credits more than it sells gives back nothing of
+-- what later months have used up: counting ends for good in the month in which the receivable is used up.
 with month_before as (
     select
         latest.measured_on,
@@ -14,13 +15,25 @@ with month_before as (
                 partition by latest.measured_on, latest.legal_entity, latest.segment, latest.currency_view
                 order by earlier.month_start_date desc rows between unbounded preceding and 1 preceding
             ), 0
-        ) as later_sales
+        ) as later_sales,
+        earlier.month_start_date
     from {{ ref('measured_cell') }} as latest
     inner join {{ ref('measured_cell') }} as earlier
         on latest.legal_entity = earlier.legal_entity
         and latest.segment = earlier.segment
         and latest.currency_view = earlier.currency_view
         and earlier.month_start_date <= latest.month_start_date
+)
+,
+
+counted as (
+    select
+        *,
+        max(later_sales) over (
+            partition by measured_on, legal_entity, segment, currency_view
+            order by month_start_date desc rows between unbounded preceding and current row
+        ) as used_up
+    from month_before
 )
 
 select
@@ -32,12 +45,12 @@ select
     sum(
         cast(
             case
-                when open_amount <= later_sales then 0
-                when open_amount >= later_sales + sales then month_days
+                when open_amount <= used_up then 0
+                when sales <= 0 or open_amount >= later_sales + sales then month_days
                 else month_days * cast(open_amount - later_sales as double) / cast(sales as double)
             end as decimal(18, 6)
         )
     ) as countback_dso_days
-from month_before
+from counted
 group by measured_on, legal_entity, segment, currency_view
-having max(open_amount) <= sum(sales)
+having max(open_amount) <= greatest(max(used_up), sum(sales))

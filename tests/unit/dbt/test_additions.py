@@ -32,6 +32,7 @@ VISITS = Table(
         Field("visit_id", "text", "Visit number", required=True),
         Field("customer_id", "text", "Customer visited", required=True),
         Field("visit_date", "date", "Day of the visit", required=True),
+        Field("created_at", "timestamp", "When the source first wrote the row"),
         Field("updated_at", "timestamp", "When the source last wrote the row"),
     ),
     feeds="staged alone",
@@ -93,10 +94,10 @@ KPI = """
 
 unit_tests:"""
 RULES = """\
-1,2000-01-01,disputed,disputes,disputes_open_share,0.2,0.9,share,at_least,60,1,Disputed share of the open amount
-1,2000-01-01,disputed_sales,disputes,disputes_to_sales_share,0.1,0.3,share,at_least,60,1,Disputes against sales
+1,2000-01-01,disputed,disputes,disputes_open_share,0.2,0.9,share,at_least,60,1,,Disputed share of the open amount
+1,2000-01-01,disputed_sales,disputes,disputes_to_sales_share,0.1,0.3,share,at_least,60,1,,Disputes against sales
 """
-GOAL = "1,2000-01-01,oldest_to_sales_share,share,at_most,0.01,2027-12-31,collections,Old receivables against sales\n"
+GOAL = "1,2000-01-01,oldest_to_sales_share,share,at_most,0.01,2027-12-31,,,collections,Old receivables against sales\n"
 
 
 class Copy:
@@ -241,14 +242,14 @@ def test_a_contract_table_is_staged_held_and_waited_for(copy: Copy, tmp_path: Pa
 def test_policy_that_contradicts_the_catalogue_is_refused_with_what_is_right(copy: Copy) -> None:
     copy.append(
         "seeds/policy/warning_rule.csv",
-        "1,2000-01-01,slip,f,disputes_open_shar,0.2,,share,at_least,60,1,A slip\n"
-        "1,2000-01-01,whole,f,overdue_91_plus_share,20,,percent,at_least,60,1,In another unit\n"
-        "1,2000-01-01,around,f,equity_ratio,0.2,,ratio,at_least,60,1,Warns of the good ones\n",
+        "1,2000-01-01,slip,f,disputes_open_shar,0.2,,share,at_least,60,1,,A slip\n"
+        "1,2000-01-01,whole,f,overdue_91_plus_share,20,,percent,at_least,60,1,,In another unit\n"
+        "1,2000-01-01,around,f,equity_ratio,0.2,,ratio,at_least,60,1,,Warns of the good ones\n",
     )
     copy.append(
         "seeds/policy/kpi_goal.csv",
-        "1,2000-01-01,dso_day,days,at_most,45,2027-12-31,finance,A slip\n"
-        "1,2000-01-01,best_possible_dso_days,days,at_least,45,2027-12-31,finance,Wants the bad\n",
+        "1,2000-01-01,dso_day,days,at_most,45,2027-12-31,,,finance,A slip\n"
+        "1,2000-01-01,best_possible_dso_days,days,at_least,45,2027-12-31,,,finance,Wants the bad\n",
     )
     outcomes = copy.build("warning_rule kpi_goal")
     refused = [outcome for outcome in outcomes.values() if outcome.status == "fail"]

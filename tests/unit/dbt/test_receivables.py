@@ -711,9 +711,15 @@ def test_every_day_is_reconciled_against_buckets_balances_ledger_and_sources(com
     assert counted["days"] > 90
 
 
-@pytest.mark.parametrize(("balance", "status"), [("2120.00", "reconciled"), ("2120.01", "unexplained")])
+@pytest.mark.parametrize(
+    ("balance", "status", "unexplained"),
+    [
+        ("2120.00", "reconciled", Decimal(0)),
+        ("2120.01", "unexplained", Decimal("0.01")),
+    ],
+)
 def test_one_cent_in_the_control_account_is_named(
-    company: Path, tmp_path: Path, balance: str, status: str
+    company: Path, tmp_path: Path, balance: str, status: str, unexplained: Decimal
 ) -> None:
     path = tmp_path / company.name
     shutil.copy(company, path)
@@ -722,12 +728,13 @@ def test_one_cent_in_the_control_account_is_named(
     run_dbt(path, select="reconciliation", as_of=AS_OF)
     assert one(
         path,
-        "select legal_entity, currency, gl_difference, gl_status from mart.reconciliation "
+        "select legal_entity, currency, gl_difference, gl_unexplained, gl_status from mart.reconciliation "
         "where gl_balance is not null",
     ) == {
         "legal_entity": "KP",
         "currency": "USD",
         "gl_difference": Decimal(balance) - 2120,
+        "gl_unexplained": unexplained,
         "gl_status": status,
     }
 

@@ -4,6 +4,11 @@
 {% set late = 'entries recorded after the balance date' %}
 {% set held = 'rows in quarantine' %}
 {% set waiting = 'rows waiting for a row they depend on' %}
+{#- What may explain a difference to the control account: any of the three parts, or several together. #}
+{% set explanations = [
+    '0', 'late_amount', 'held_amount', 'depending_amount', 'late_amount + held_amount',
+    'late_amount + depending_amount', 'held_amount + depending_amount', 'late_amount + held_amount + depending_amount'
+] %}
 
 with reconciled_day as (
     select as_of_date as balance_date from {{ ref('aging_date') }}
@@ -80,7 +85,7 @@ source_change as (
 ),
 
 -- Entries that no single source row states: receipts and settlements derived from a clearing date, reversed receipts,
--- recoveries, and value moved between entities by applying one entity's receipt to another's document.
+-- recoveries, and value moved between entities or currencies by applying one's receipt to another's document.
 derived_change as (
     select entry.legal_entity, entry.currency, entry.effective_date as change_date, sum(entry.amount) as derived_amount
     from {{ ref('ledger_entry') }} as entry
@@ -91,7 +96,8 @@ derived_change as (
             entry.entry_kind in ('receipt_reversal', 'write_off_recovery')
             or (entry.entry_kind = 'receipt' and document.source_table = 'cleared_date')
             or (entry.entry_kind = 'adjustment' and entry.posting_id like '%|cleared:%')
-            or (counter.document_id is not null and counter.legal_entity <> document.legal_entity)
+            or counter.legal_entity <> document.legal_entity
+            or counter.currency <> document.currency
             or (entry.entry_kind = 'application_reversal' and counter.document_id is null)
         )
     group by entry.legal_entity, entry.currency, entry.effective_date
@@ -203,7 +209,10 @@ measured as (
         balance_amount - ledger_amount as balance_difference,
         source_amount + derived_amount - quarantined_amount - not_yet_known_amount - waiting_amount - ledger_amount
             as source_difference,
-        gl_balance - ledger_amount as gl_difference
+        gl_balance - ledger_amount as gl_difference,
+        -- What is left of it by the explanation that leaves least, so that a cent off is a cent.
+        least({% for part in explanations %}abs(gl_balance - ledger_amount - ({{ part }})){{ ', ' if not loop.last }}{% endfor %})
+            as least_unexplained
     from compared
 )
 
@@ -222,6 +231,13 @@ select
     ] %}
     cast({{ column }} as decimal(18, 2)) as {{ column }},
     {%- endfor %}
+    cast(
+        case
+            {%- for part in explanations %}
+            when abs(gl_difference - ({{ part }})) = least_unexplained then gl_difference - ({{ part }})
+            {%- endfor %}
+        end as decimal(18, 2)
+    ) as gl_unexplained,
     case
         when bucket_difference <> 0 then 'buckets do not add up to the open balance'
         when balance_difference <> 0 then 'open balances do not add up to the ledger'

@@ -1,11 +1,11 @@
 -- Key figures by month, selling entity, customer segment and currency view; 'all' adds up an entity or segment.
-with cost as (
+with cost_of_month as (
     select
-        measured_month.measured_on,
-        coalesce(cost_line.legal_entity, 'all') as legal_entity,
-        sum(cost_line.amount_reporting) as credit_cost_12m
-    from {{ ref('measured_month') }} as measured_month
-    inner join (
+        cost_month,
+        coalesce(legal_entity, 'all') as legal_entity,
+        sum(amount_reporting) as amount_reporting,
+        count(*) = count(amount_reporting) as is_convertible
+    from (
         select
             credit_cost.cost_month,
             credit_cost.legal_entity,
@@ -17,9 +17,41 @@ with cost as (
             and fx_rate.rate_date = least({{ month_end('credit_cost.cost_month') }}, {{ as_of_date() }})
         where credit_cost.known_at <= {{ as_of_date() }}
     ) as cost_line
-        on cost_line.cost_month <= measured_month.month_start_date
-        and cost_line.cost_month > {{ add_months('measured_month.month_start_date', -12) }}
-    group by grouping sets ((measured_month.measured_on, cost_line.legal_entity), (measured_month.measured_on))
+    group by grouping sets ((cost_month, legal_entity), (cost_month))
+),
+
+-- Costs come weeks after their month: the 12 months up to the latest that has some are set against the sales of the same
+-- months.
+cost_window as (
+    select measured_month.measured_on, max(cost_of_month.cost_month) as last_month
+    from {{ ref('measured_month') }} as measured_month
+    inner join cost_of_month on cost_of_month.cost_month <= measured_month.month_start_date
+    group by measured_month.measured_on
+),
+
+cost_sales as (
+    select cost_window.measured_on, cell.legal_entity, sum(cell.sales_amount) as credit_cost_sales
+    from cost_window
+    inner join {{ ref('measured_cell') }} as cell
+        on cell.month_start_date <= cost_window.last_month
+        and cell.month_start_date > {{ add_months('cost_window.last_month', -12) }}
+        and cell.measured_on <= cost_window.measured_on
+        and cell.segment = 'all'
+        and cell.currency_view = 'reporting'
+    group by cost_window.measured_on, cell.legal_entity
+),
+
+cost as (
+    select
+        cost_window.measured_on,
+        cost_of_month.legal_entity,
+        case when min(case when cost_of_month.is_convertible then 1 else 0 end) = 1
+            then sum(cost_of_month.amount_reporting) end as credit_cost_12m
+    from cost_window
+    inner join cost_of_month
+        on cost_of_month.cost_month <= cost_window.last_month
+        and cost_of_month.cost_month > {{ add_months('cost_window.last_month', -12) }}
+    group by cost_window.measured_on, cost_of_month.legal_entity
 ),
 
 approval as (
@@ -172,8 +204,9 @@ figure as (
         countback.countback_dso_days,
         case
             when {{ is_available('credit_costs') }} and cell.segment = 'all' and cell.currency_view = 'reporting'
-                then coalesce(cost.credit_cost_12m, 0)
+                then case when cost.measured_on is null then 0 else cost.credit_cost_12m end
         end as credit_cost_12m,
+        cost_sales.credit_cost_sales,
         approval.decision_count,
         approval.approval_hours_median,
         approval.approval_hours_p90,
@@ -194,6 +227,8 @@ figure as (
         and cell.currency_view = countback.currency_view
     left join cost
         on cell.measured_on = cost.measured_on and cell.legal_entity = cost.legal_entity
+    left join cost_sales
+        on cell.measured_on = cost_sales.measured_on and cell.legal_entity = cost_sales.legal_entity
     left join approval
         on cell.month_start_date = approval.month_start_date
         and cell.legal_entity = 'all'

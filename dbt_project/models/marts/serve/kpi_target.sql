@@ -1,17 +1,35 @@
--- Each KPI of the whole company on the as-of date, beside its target.
+-- Each KPI of the whole company, beside its target: balances and 12-month figures on the as-of date, flows of one month
+-- (an index of collection, times of approval) in the last complete month, since a month of one day says nothing.
 {%- set rows_of = {'kpi_monthly': 'latest', 'provision_matrix': ref('provision_matrix')} %}
-with latest as (
+with company as (
 
     select *
     from {{ ref('kpi_monthly') }}
-    where measured_on = {{ as_of_date() }} and legal_entity = 'all' and segment = 'all' and currency_view = 'reporting'
+    where measured_on <= {{ as_of_date() }} and legal_entity = 'all' and segment = 'all' and currency_view = 'reporting'
+
+),
+
+latest as (
+
+    select * from company where measured_on = {{ as_of_date() }}
+
+),
+
+closed_month as (
+
+    select *
+    from company
+    where measured_on = (select max(measured_on) from company where is_complete)
 
 ),
 
 actual as (
     {%- for metric in metrics(grain='company') %}
-    select '{{ metric.metric }}' as kpi, cast({{ metric_value(metric, {'kpi_monthly': 'kpi_monthly', 'provision_matrix': none}) }} as double) as actual_value
-    from {{ rows_of[metric.table] }} as {{ metric.table }}
+    select
+        '{{ metric.metric }}' as kpi,
+        cast({{ metric_value(metric, {'kpi_monthly': 'kpi_monthly', 'provision_matrix': none}) }} as double) as actual_value,
+        {{ 'kpi_monthly.measured_on' if metric.is_flow else as_of_date() }} as measured_on
+    from {{ 'closed_month' if metric.is_flow else rows_of[metric.table] }} as {{ metric.table }}
     {{- ' union all' if not loop.last }}
     {%- endfor %}
 
@@ -24,6 +42,9 @@ select
     goal.unit,
     goal.direction,
     actual.actual_value,
+    actual.measured_on,
+    cast(goal.baseline_value as decimal(18, 4)) as baseline_value,
+    goal.baseline_date,
     cast(goal.target_value as decimal(18, 4)) as target_value,
     goal.target_date,
     goal.owner,
@@ -33,6 +54,10 @@ select
             else goal.target_value - actual.actual_value
         end as double
     ) as distance_to_target,
+    -- Of the change promised from the baseline, the part reached so far; below 0 where it went the other way.
+    cast(
+        (actual.actual_value - goal.baseline_value) / nullif(goal.target_value - goal.baseline_value, 0) as double
+    ) as promised_change_share,
     case
         when actual.actual_value is null then 'not_available'
         when goal.direction = 'at_most' and actual.actual_value <= goal.target_value then 'reached'
