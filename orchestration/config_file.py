@@ -32,7 +32,19 @@ _QUOTE_IT = "put a value in quotes that begins with & * ! % @ or `, or that hold
 _SHORTEN = "a configuration holds names and mappings, not data; shorten it"
 
 # The loader in C where PyYAML has it: ten times as fast on a long file.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SafeLoader):  # type: ignore[misc]
+    """Reads every value as it is written, and leaves to the field it fills what kind of value that is.
+
+    YAML 1.1 would make 64 of `0100`, false of `NO`, 7 of `007` and 1.5 of `1.50` before anybody could ask for text.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the name and the kind are PyYAML's
+        first: [item for item in resolvers if item[0].rpartition(":")[2] in ("null", "merge")]
+        for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,8 @@ class Places:
         if any(str(part).lower() in _HIDDEN_KEYS for part in path):
             return "a value that is not shown"
         # Masked before it is cut, lest the beginning of a secret be left.
-        text = mask(repr(value))
+        is_plain = isinstance(value, str) and re.fullmatch(r"[-+]?[0-9][0-9_.,]*|true|false", value)
+        text = mask(value if is_plain else repr(value))
         return "received " + (text if len(text) <= 120 else text[:117] + "…")
 
 

@@ -109,13 +109,6 @@ class FieldMapping(Section):
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
-    @field_validator("constant", "default", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return None if value is None else str(value)
-
     @model_validator(mode="after")
     def _one_origin(self) -> FieldMapping:
         origins = [name for name in ("column", "sql", "constant") if getattr(self, name) is not None]

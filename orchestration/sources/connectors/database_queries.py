@@ -181,7 +181,7 @@ def read_batches(
     since: str | None = None,
     kept: Sequence[str] = (),
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of text columns c0, c1, … for `columns`; an empty text stands for NULL.
+    """Batches of text columns c0, c1, … for `columns`; NULL stays NULL, and is no empty text.
 
     `since` keeps the rows whose cursor is at or after it, and those without a cursor value. Of the columns
     `kept` though unmapped, binary values stay behind.
@@ -196,19 +196,25 @@ def read_batches(
         if column in kept and _scheme(source) == "sqlite":
             # SQLite types values, not columns.
             value = f"CASE WHEN typeof({name}) <> 'blob' THEN {value} END"
-        # ConnectorX cannot type a SQLite column that opens with NULL, hence the empty text.
-        return f"COALESCE({value}, '')"
+        return value
 
     selected = ", ".join(f"{as_text(column)} AS c{number}" for number, column in enumerate(columns))
     query = f"SELECT {selected} FROM {relation} source_rows"
     if since is not None and table.cursor is not None:
         cursor = _quoted(source, table.cursor)
         query += f" WHERE {cursor} >= {literal(since)} OR {cursor} IS NULL"
+    # ConnectorX types a SQLite column by its first value and cannot where that is NULL: a row of texts goes before.
+    ahead = _scheme(source) == "sqlite"
+    if ahead:
+        texts = ", ".join(f"'' AS c{number}" for number in range(len(columns)))
+        query = f"SELECT {texts} UNION ALL {query}"
     with _shared_lock(source, where, name):
         try:
-            yield from connector.read_batches(
+            for batch in connector.read_batches(
                 _connectorx_url(source), query, batch_rows=BATCH_ROWS, longest=longest_wait(source)
-            )
+            ):
+                yield batch.slice(1) if ahead else batch
+                ahead = False
         except (connector.ConnectorError, connector.ConnectorSilent) as error:
             raise _error(source, where, name, error, query_seconds=longest_wait(source)) from error
 

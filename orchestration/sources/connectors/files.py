@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestration.sources.config import FileFeed, FileSource, FileTable
 from orchestration.sources.connectors import file_formats
+from orchestration.sources.connectors.file_order import Order, in_order
 from orchestration.sources.connectors.protocol import Feed, History, Reading, Visit, labelled
 from orchestration.sources.connectors.source_file import Fingerprint, SourceFile
 from orchestration.sources.contract import CONTRACT
@@ -40,10 +41,12 @@ class Files:
         table, contract = self._source.tables[table_name], CONTRACT[table_name]
         landed = history.files()
         where = f"source {self._source.name}, {table_name}"
-        present = _present(where, table)
+        present, told, is_certain = _present(where, table)
         labels = [label for _, _, label, _ in present]
         reading = Reading(
             file_names=labels,
+            told=told,
+            is_certain=is_certain,
             gone=[label for label in landed if label not in labels] if table.delivery != "changes" else [],
         )
         changed = {
@@ -62,19 +65,20 @@ class Files:
         reading.unchanged = [label for label in labels if label not in wanted]
         reading.is_full = table.delivery != "changes"
         reading.delivers_changes = table.delivery == "changes"
+        reading.lists_open_items = table.delivery == "open_items"
 
-        seen = {
-            digest: label for label, (_, digest) in landed.items() if label in labels and label not in wanted
-        }
+        # A copy brings nothing new, unless another feed reads something else in it: other columns, another sheet.
+        views = {label: (mark.content_hash, _view_of(feed)) for feed, _, label, mark in present}
+        seen = {views[label]: label for label in labels if label not in wanted}
         for feed in table.feeds:
             chosen: list[SourceFile] = []
             for owner, path, label, mark in present:
                 if owner is not feed or label not in wanted:
                     continue
-                if mark.content_hash in seen:
-                    reading.duplicates.append((label, seen[mark.content_hash]))
+                if views[label] in seen:
+                    reading.duplicates.append((label, seen[views[label]]))
                     continue
-                seen[mark.content_hash] = label
+                seen[views[label]] = label
                 at = f"{where}, file {path.name}"
                 file = file_formats.inspect_file(at, feed, path, label, mark)
                 if file.has_records:
@@ -101,22 +105,54 @@ class Files:
         return reading
 
 
-def _present(where: str, table: FileTable) -> list[tuple[FileFeed, Path, str, Fingerprint]]:
-    """Every file that counts as delivered, with its feed, label and fingerprint."""
+def _present(
+    where: str, table: FileTable
+) -> tuple[list[tuple[FileFeed, Path, str, Fingerprint]], list[str], bool]:
+    """Every file that counts as delivered, with its feed, label and fingerprint, oldest first of each feed.
+
+    Beside them what to tell of their order, and whether dates or numbers say it.
+    """
     present: list[tuple[FileFeed, Path, str, Fingerprint]] = []
+    told: list[str] = []
+    is_certain = True
     for feed in table.feeds:
-        found = file_formats.find_files(where, feed)
-        if table.delivery == "latest_snapshot":
+        labels = dict(file_formats.find_files(where, feed))
+        order = (
+            Order(tuple(labels))
+            if table.delivery == "snapshot"
+            else in_order(where, [*labels], feed.name_date)
+        )
+        told += [order.told] if order.told else []
+        is_certain &= order.is_certain
+        found = [(path, labels[path]) for path in order.paths]
+        if table.delivery in ("latest_snapshot", "open_items"):
             # Rows keep one label, so that those that stay the same still belong to the newest export.
             found = [(found[-1][0], feed.label)]
         for path, label in found:
             mark = file_formats.fingerprint(f"{where}, file {path.name}", feed, path)
             present.append((feed, path, label, mark))
-    labels = [label for _, _, label, _ in present]
-    for _, path, label, _ in present:
-        if labels.count(label) > 1 and table.delivery == "changes":
+    return _told_apart(where, table, present), told, is_certain
+
+
+def _told_apart(
+    where: str, table: FileTable, present: Sequence[tuple[FileFeed, Path, str, Fingerprint]]
+) -> list[tuple[FileFeed, Path, str, Fingerprint]]:
+    """`present` with a label of its own for each feed of one file: its name, its sheet, or which one it is."""
+    paths: dict[str, Path] = {}
+    told: list[tuple[FileFeed, Path, str, Fingerprint]] = []
+    for feed, path, label, mark in present:
+        if table.delivery == "changes" and paths.setdefault(label, path) != path:
             raise SourceError(where, f"two files are called {label}", remedy=f"rename one of them ({path})")
-    return present
+        taken = {known for _, _, known, _ in told}
+        number = table.feeds.index(feed) + 1
+        own = (label, *(f"{label}#{part}" for part in (feed.name, feed.sheet, str(number)) if part))
+        told.append((feed, path, next((name for name in own if name not in taken), label), mark))
+    return told
+
+
+def _view_of(feed: FileFeed) -> str:
+    """What a feed makes of a file, whatever the file and the feed are called."""
+    return feed.model_dump_json(exclude={"name", "files"})
 
 
 def stream_of(

@@ -59,10 +59,12 @@ CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1,
         ('x: "a\0b"', "company.yml:5: is not YAML (it holds the control character \\x00)"),
         ('x: "a\x1b[2J"', "company.yml:5: is not YAML (it holds the control character \\x1b)"),
         ('x: "a\\0b"', "company.yml:5 x: the value holds the character \\x00"),
-        ("x: 2026-13-45", "company.yml:5 x: the value is read as timestamp and is none; put it in quotes"),
-        (f"x: {'9' * 5_000}", "company.yml:5 x: the value is read as int and is none; put it in quotes"),
-        ("x: 0b_", "company.yml:5 x: the value is read as int and is none; put it in quotes"),
-        ("No: x", 'company.yml:5: key No is read as False; a key is text; put it in quotes: "No"'),
+        ("x: !!timestamp 2026-13-45", "company.yml:5 x: the value is read as timestamp and is none"),
+        (
+            f"x: !!int {'9' * 5_000}",
+            "company.yml:5 x: the value is read as int and is none; put it in quotes",
+        ),
+        ("!!bool No: x", 'company.yml:5: key No is read as False; a key is text; put it in quotes: "No"'),
         ("null: x", "company.yml:5: key null is read as None"),
         ('"a\\nok\\u202e": x', "company.yml:5 a\\nok\\u202e: unknown key"),
         ("---\nx: 1", "is not YAML (but found another document)"),
@@ -81,7 +83,7 @@ def test_what_is_no_configuration_is_refused_within_a_second(
 
 def test_every_unusable_key_and_value_is_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "company.yml"
-    path.write_text(SOUND + "1: x\ny: 0x_\nz: !!python/tuple [a]\n", encoding="utf-8")
+    path.write_text(SOUND + "!!int 1: x\ny: !!int 0x_\nz: !!python/tuple [a]\n", encoding="utf-8")
     assert said(path).startswith("configuration has 3 problems:\n  - company.yml:5: key 1 is read as 1;")
 
 
@@ -137,3 +139,51 @@ sources:
         "invoices": ("b.csv", "snapshot"),
         "payments": ("a.csv", "snapshot"),
     }
+
+
+def test_values_of_a_mapping_stay_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "company.yml"
+    path.write_text(
+        SOUND.split("sources:")[0]
+        + """
+sources:
+  erp:
+    kind: files
+    tables:
+      invoices: {files: invoices.csv}
+      customers:
+        files: customers.csv
+        fields:
+          customer_id: No
+          legal_name: Yes
+          country: {constant: NO, because: all are Norwegian}
+          segment: {default: 007, because: none is given}
+          region: {constant: 1.50, because: as the ERP writes it}
+          city: {constant: 12:30, because: no time of day}
+          phone: {constant: 2026-01-31, because: no day}
+""",
+        encoding="utf-8",
+    )
+    fields = load_settings(path, env={}, home=tmp_path).sources["erp"].tables["customers"].feeds[0].fields
+    assert [fields["customer_id"].column, fields["legal_name"].column] == ["No", "Yes"]
+    assert [fields[name].constant for name in ("country", "region", "city", "phone")] == [
+        "NO",
+        "1.50",
+        "12:30",
+        "2026-01-31",
+    ]
+    assert fields["segment"].default == "007"
+
+
+def test_open_items_are_invoices_and_stand_without_payments(tmp_path: Path) -> None:
+    path = tmp_path / "company.yml"
+    tables = "{customers: {files: a.csv, delivery: open_items}, invoices: {files: b.csv, delivery: open_items}"
+    path.write_text(
+        SOUND.split("sources:")[0]
+        + f"sources:\n  erp: {{kind: files, tables: {tables}}}}}\n"
+        + "  bank: {kind: files, tables: {payments: {files: c.csv, key_space: erp}}}\n",
+        encoding="utf-8",
+    )
+    told = said(path)
+    assert "tables.customers.delivery: open_items; for invoices alone" in told
+    assert "tables.invoices.delivery: open_items, and payments are delivered too" in told

@@ -471,3 +471,28 @@ def test_warehouse_may_be_given_as_an_open_connection(erp: Company, tmp_path: Pa
         bring_forward(connection)
         landing.land(connection, erp.settings, as_of=NIGHT)
         assert connection.execute("select count(*) from staging.landed_invoices").fetchall() == [(3,)]
+
+
+def test_null_of_a_database_is_null_inside_sql_and_an_empty_text_is_not(company: Company) -> None:
+    company.sql(
+        "CREATE TABLE customers (no INTEGER, name TEXT, vat TEXT, tax TEXT);"
+        "INSERT INTO customers VALUES (1, 'Alpha', NULL, 'T1'), (2, 'Beta', '', 'T2'), (3, NULL, 'V3', NULL)"
+    )
+    company.configure(
+        """
+  erp:
+    kind: database
+    url: sqlite:///erp.db
+    tables:
+      customers:
+        fields:
+          customer_id: no
+          legal_name: name
+          registration_no: {sql: "coalesce(vat, tax)"}
+          registration_kind: {sql: "case when vat is null then 'OTHER' when vat = '' then 'EIN' else 'VAT' end"}
+"""
+    )
+    company.night(NIGHT)
+    assert company.ask(
+        "select customer_id, legal_name, registration_no, registration_kind from staging.landed_customers order by 1"
+    ) == [("1", "Alpha", "T1", "OTHER"), ("2", "Beta", None, "EIN"), ("3", None, "V3", "VAT")]

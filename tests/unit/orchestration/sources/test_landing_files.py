@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from landing_company import Company
@@ -143,6 +143,178 @@ def test_latest_snapshot_reads_the_newest_export_only(company: Company) -> None:
         ("2026-10-01|EUR",),
         ("2026-10-02|EUR",),
     ]
+
+
+LISTS = """
+  erp:
+    kind: files
+    tables:
+      fx_rates: {files: 'rates_*.csv', delivery: DELIVERY, KEY: VALUE}
+"""
+RATE = "rate_date,currency,rate\n2026-10-29,EUR,"
+
+
+def lists(company: Company, delivery: str, names: str, name_date: str | None = None) -> list[tuple[str, ...]]:
+    """Land one file of each name, whose rate is its place among `names`; the rates that stand after it."""
+    configured = LISTS.replace("DELIVERY", delivery)
+    company.configure(
+        configured.replace("KEY: VALUE", f"name_date: '{name_date}'" if name_date else "encoding: utf-8")
+    )
+    for place, name in enumerate(names.split()):
+        company.write(f"rates_{name}.csv", f"{RATE}{place}\n")
+    company.night(NIGHT)
+    return company.ask("select rate from staging.landed_fx_rates")
+
+
+# The newest of each is the second.
+@pytest.mark.parametrize("delivery", ["latest_snapshot", "changes"])
+@pytest.mark.parametrize(
+    ("names", "name_date"),
+    [
+        ("31102025 30112025", None),
+        ("31.10.2025 30.11.2025", None),
+        ("10-31-2025 11-30-2025", None),
+        ("12-2024 01-2025", None),
+        ("Dec2024 Jan2025", None),
+        ("2024-12 2025-01", None),
+        ("9 10", None),
+        ("02032025 01042025", "%d%m%Y"),
+        ("04012025 03022025", "%d%m%Y"),
+        ("301124 311025", "%d%m%y"),
+    ],
+)
+def test_the_newer_file_is_that_of_the_later_date_in_its_name(
+    company: Company, delivery: str, names: str, name_date: str | None
+) -> None:
+    assert lists(company, delivery, names, name_date) == [("1",)]
+
+
+def test_order_taken_from_dates_is_told_with_the_key_that_says_so(company: Company) -> None:
+    lists(company, "latest_snapshot", "31102025 30112025")
+    [told] = [line for line in company.said if "name_date" in line]
+    assert "rates_30112025.csv is taken for the newest" in told
+
+
+def test_dates_that_can_be_read_in_two_ways_are_asked_about(company: Company) -> None:
+    with pytest.raises(SourceError, match="which file is the newest cannot be told") as caught:
+        lists(company, "latest_snapshot", "04012025 03022025")
+    assert "name_date: '%d%m%Y'" in str(caught.value)
+
+
+def test_names_without_the_configured_date_are_refused(company: Company) -> None:
+    with pytest.raises(SourceError, match="holds no date written as '%d%m%Y'"):
+        lists(company, "latest_snapshot", "31102025 new", "%d%m%Y")
+
+
+def test_where_names_alone_decide_between_two_rows_of_a_key_it_is_told(company: Company) -> None:
+    assert lists(company, "changes", "a b") == [("1",)]
+    assert [line for line in company.said if "rows of one key came in several files tonight" in line]
+
+
+TWO_FEEDS = """
+  erp:
+    kind: files
+    tables:
+      fx_rates:
+        delivery: snapshot
+        feeds:
+          - {files: rates.csv, fields: {rate_date: day, currency: currency, rate: buying}}
+          - name: selling
+            files: rates.csv
+            fields: {rate_date: {sql: cast(day as date) + 1}, currency: currency, rate: selling}
+"""
+
+
+def test_two_feeds_of_one_file_both_land_under_labels_of_their_own(company: Company) -> None:
+    company.configure(TWO_FEEDS)
+    company.write("rates.csv", "day,currency,buying,selling\n2026-10-29,EUR,1.1,1.2\n")
+    company.night(NIGHT)
+    landed = "select rate_date, rate, _source_file from staging.landed_fx_rates order by 1"
+    expected = [("2026-10-29", "1.1", "rates.csv"), ("2026-10-30", "1.2", "rates.csv#selling")]
+    assert company.ask(landed) == expected
+    assert {result.status for result in company.night(NEXT)} == {"unchanged"}
+    company.write("rates.csv", "day,currency,buying,selling\n2026-10-29,EUR,1.1,1.3\n")
+    company.night(date(2026, 11, 1))
+    assert company.ask(landed) == [expected[0], ("2026-10-30", "1.3", "rates.csv#selling")]
+
+
+def test_two_sheets_of_one_workbook_both_land(company: Company) -> None:
+    import openpyxl
+
+    feeds = "".join(
+        f"          - {{files: rates.xlsx, sheet: {sheet}, fields: "
+        "{rate_date: day, currency: currency, rate: rate}}\n"
+        for sheet in ("2024", "2025")
+    )
+    company.configure(TWO_FEEDS.split("          - ")[0] + feeds)
+    book = openpyxl.Workbook()
+    for sheet in ("2024", "2025"):
+        rows = book.create_sheet(sheet)
+        rows.append(["day", "currency", "rate"])
+        rows.append([f"{sheet}-12-31", "EUR", 1.5])
+    book.remove(book.worksheets[0])
+    book.save(company.folder / "rates.xlsx")
+    company.night(NIGHT)
+    assert company.ask("select rate_date, _source_file from staging.landed_fx_rates order by 1") == [
+        ("2024-12-31", "rates.xlsx"),
+        ("2025-12-31", "rates.xlsx#2025"),
+    ]
+
+
+OPEN_ITEMS = """
+  erp:
+    kind: files
+    tables:
+      invoices: {files: open_items.csv, delivery: open_items}
+"""
+ITEM_HEADER = "invoice_id,document_type,customer_id,legal_entity,issue_date,due_date,currency,amount\n"
+
+
+def items(*numbers: int) -> str:
+    lines = [f"I{n},invoice,C1,E1,2026-09-01,2026-10-01,USD,{n}00.00\n" for n in numbers]
+    return ITEM_HEADER + "".join(lines)
+
+
+CLEARED = "select invoice_id, cleared_date, cleared_after from staging.landed_invoices order by 1"
+
+
+def test_what_leaves_a_list_of_open_items_was_cleared_between_the_two_nights(company: Company) -> None:
+    company.configure(OPEN_ITEMS)
+    company.write("open_items.csv", items(1, 2, 3))
+    company.night(NIGHT)
+    company.write("open_items.csv", items(2, 3))
+    company.night(NEXT)
+    gone = ("I1", "2026-10-31", "2026-10-30")
+    assert company.ask(CLEARED) == [gone, ("I2", None, None), ("I3", None, None)]
+    # Listed no longer it stays cleared as it was, and what the source counts is counted without it.
+    company.write("open_items.csv", items(3))
+    company.night(date(2026, 11, 2))
+    assert company.ask(CLEARED) == [gone, ("I2", "2026-11-02", "2026-10-31"), ("I3", None, None)]
+    assert company.ask("select source_file, row_count, amount from ops.source_total order by 1") == [
+        ("open_items.csv", 1, 300),
+        ("open_items.csv#no longer listed", 2, 300),
+    ]
+    assert company.ask("select count(*) from raw.invoices where _is_deleted") == [(0,)]
+
+
+def test_an_item_that_comes_back_is_open_again(company: Company) -> None:
+    company.configure(OPEN_ITEMS)
+    for night, numbers in ((30, (1, 2)), (31, (2,)), (32, (1, 2))):
+        company.write("open_items.csv", items(*numbers))
+        company.night(date(2026, 10, 1) + timedelta(days=night - 1))
+    assert company.ask(CLEARED) == [("I1", None, None), ("I2", None, None)]
+    assert company.ask("select source_file, row_count from ops.source_total order by 1") == [
+        ("open_items.csv", 2)
+    ]
+
+
+def test_an_empty_list_of_open_items_stops_the_night(company: Company) -> None:
+    company.configure(OPEN_ITEMS)
+    company.write("open_items.csv", items(1, 2))
+    company.night(NIGHT)
+    company.write("open_items.csv", items())
+    with pytest.raises(SourceError, match="is empty tonight"):
+        company.night(NEXT)
 
 
 def test_rows_may_carry_the_keys_of_another_source(company: Company) -> None:
