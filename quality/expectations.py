@@ -259,7 +259,7 @@ def _totals(rule: Rule) -> Expected:
         (BATCH, "accepted"),
     )
     counted = " UNION ALL ".join(
-        f"SELECT currency, '{part}' AS part, try_cast(amount AS DECIMAL(38, 6)) AS amount FROM {relation}"
+        f"SELECT currency, '{part}' AS part, ops.plain_number(amount) AS amount FROM {relation}"
         for relation, part in parts
     )
     rows, amounts = (

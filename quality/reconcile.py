@@ -92,8 +92,7 @@ def _compare(con: DuckDBPyConnection, table: str, landed: str, as_of: date) -> l
         landed AS (
             SELECT source_system, _source_file AS source_file, coalesce(trim(currency), '') AS currency,
                 count(*) AS row_count,
-                coalesce(sum(CASE WHEN regexp_full_match(amount, '[+-]?\d{{1,16}}(\.\d+)?')
-                    THEN CAST(amount AS DECIMAL(38, 6)) END), 0) AS amount
+                coalesce(sum(ops.plain_number(amount)), 0) AS amount
             FROM ({landed})
             WHERE (source_system, _source_file) NOT IN (
                 SELECT (source_system, source_file) FROM latest WHERE as_of_date > $as_of)

@@ -73,7 +73,7 @@
 {%- endmacro %}
 
 {% macro duckdb__plain_number(text) -%}
-    case when regexp_full_match({{ text }}, '[+-]?[0-9]{1,16}([.][0-9]+)?') then cast({{ text }} as decimal(38, 6)) end
+    ops.plain_number({{ text }})
 {%- endmacro %}
 
 {#

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orchestration.home import NewerStateError
 from orchestration.migrations import m0001_first_tables, m0002_book_of_nights, m0003_walked_models
 from orchestration.migrations.contract_tables import follow_contract, missing_columns
+from orchestration.migrations.sql_functions import follow_functions
 
 if TYPE_CHECKING:
     import duckdb
@@ -97,7 +98,8 @@ def bring_forward(
         for number in range(version + 1, len(MIGRATIONS) + 1):
             _migrate(connection, number, nights)
             done.append(f"{number}: {_title(MIGRATIONS[number - 1])}")
-    return done + [f"{name} follows the source contract" for name in follow_contract(connection)]
+    done += [f"{name} follows the source contract" for name in follow_contract(connection)]
+    return done + [f"ops.{name}() is what this program means by it" for name in follow_functions(connection)]
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, number: int, published: Collection[date]) -> None:

@@ -13,7 +13,9 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 from orchestration.sources.field_mapping import Mapped, Section
 
 FileFormat = Literal["csv", "json", "jsonl", "parquet", "excel"]
-Delivery = Literal["changes", "snapshot", "latest_snapshot"]
+Delivery = Literal["changes", "snapshot", "latest_snapshot", "open_items"]
+# How a table that is read in full may be meant otherwise than as the whole of it.
+FullDelivery = Literal["open_items"]
 Paginator = Literal["page_number", "offset", "cursor", "link_header", "next_url", "single_page"]
 
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "mysql", "mssql", "oracle", "redshift")
@@ -42,6 +44,13 @@ class DatabaseTable(Mapped):
     cursor: str | None = None
     look_back_days: int = Field(default=7, ge=0, le=3660)
     key_space: str | None = None
+    delivery: FullDelivery | None = None
+
+    @model_validator(mode="after")
+    def _open_items_are_read_in_full(self) -> DatabaseTable:
+        if self.delivery is not None and self.cursor is not None:
+            raise ValueError("delivery: open_items reads the whole list every night; leave `cursor` out")
+        return self
 
 
 class FileFeed(Mapped):
@@ -53,6 +62,15 @@ class FileFeed(Mapped):
     encoding: str | None = None
     delimiter: str | None = None
     sheet: str | None = None
+    # How the date in the files' names is written (strptime), which says which of them is the newer.
+    name_date: str | None = None
+
+    @field_validator("name_date")
+    @classmethod
+    def _orders_by_year(cls, value: str | None) -> str | None:
+        if value is not None and not re.search("%[Yy]", value):
+            raise ValueError("says no year; valid is for example %d%m%Y, %Y-%m or %b%Y")
+        return value
 
     @field_validator("files", mode="before")
     @classmethod
@@ -111,7 +129,8 @@ class FileTable(Section):
 
     `delivery: changes` (default): each file brings new or changed rows, nothing is ever deleted.
     `delivery: snapshot`: the files together are the whole table, rows that vanished become tombstones.
-    `delivery: latest_snapshot`: of the files that match, the last by name is the whole table.
+    `delivery: latest_snapshot`: of the files that match, the newest by its name is the whole table.
+    `delivery: open_items` (invoices): the newest file lists what is open; what leaves the list was cleared.
     """
 
     feeds: tuple[FileFeed, ...] = Field(min_length=1)
@@ -147,6 +166,15 @@ class RestTable(Mapped):
     since_param: str | None = None
     look_back_days: int = Field(default=7, ge=0, le=3660)
     key_space: str | None = None
+    delivery: FullDelivery | None = None
+
+    @model_validator(mode="after")
+    def _open_items_are_asked_in_full(self) -> RestTable:
+        if self.delivery is not None and self.since_param is not None:
+            raise ValueError(
+                "delivery: open_items asks for the whole list every night; leave `since_param` out"
+            )
+        return self
 
     @field_validator("path")
     @classmethod

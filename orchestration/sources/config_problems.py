@@ -22,10 +22,11 @@ def source_problems(sources: dict[str, Any]) -> list[Finding]:
     """What the sources say about the contract that one section alone cannot show.
 
     Returns (path in the file, received, what is valid) for: unknown contract tables and fields, required
-    fields nobody maps, lookups into nowhere, key spaces and tables claimed twice.
+    fields nobody maps, lookups into nowhere, key spaces and tables claimed twice, open items paid twice.
     """
     findings: list[Finding] = []
     owners: dict[tuple[str, str], str] = {}
+    open_items: dict[str, FilePath] = {}
     for source_name, source in sources.items():
         for table_name, table in source.tables.items():
             path: FilePath = ("sources", source_name, "tables", table_name)
@@ -42,6 +43,19 @@ def source_problems(sources: dict[str, Any]) -> list[Finding]:
                 findings.append((path, received, valid))
             owners[claim] = source_name
             findings.extend(_table_findings(path, table_name, table))
+            if table.delivery == "open_items":
+                open_items[claim[0]] = path
+                if table_name != "invoices":
+                    valid = "for invoices alone; here changes, snapshot or latest_snapshot"
+                    findings.append(((*path, "delivery"), "open_items", valid))
+    for space, path in open_items.items():
+        # Documents would be cleared twice: by leaving the list, and by the money.
+        for table_name in ("payments", "payment_applications"):
+            if (space, table_name) in owners:
+                valid = f"what leaves the list is cleared by that; leave {table_name} of {space} out"
+                findings.append(
+                    ((*path, "delivery"), f"open_items, and {table_name} are delivered too", valid)
+                )
     return findings
 
 

@@ -135,6 +135,11 @@ TABLES: tuple[Table, ...] = (
             _money("tax_amount", "Tax contained in amount"),
             _text("order_id", "Order the document bills"),
             _date("cleared_date", "Day the document was paid in full, where no payments table is given"),
+            _date(
+                "cleared_after",
+                "Last day on which the document was still open, where cleared_date is only the day by which it was "
+                "paid; `delivery: open_items` fills both",
+            ),
             _CREATED_AT,
             _UPDATED_AT,
         ),

@@ -24,6 +24,7 @@ select
     cast(accepted.tax_amount as decimal(18, 2)) as tax_amount,
     accepted.order_id,
     cast(accepted.cleared_date as date) as cleared_date,
+    cast(accepted.cleared_after as date) as cleared_after,
     cast(accepted.updated_at as timestamp) as updated_at,
     {{ value_known_at('accepted.cleared_date', 'cast(accepted.issue_date as date)', 'history') }} as cleared_known_at,
     {{ known_at('cast(accepted.issue_date as date)') }} as known_at,

@@ -93,6 +93,7 @@ class Database:
             feeds,
             totals,
             is_full=since is None,
+            lists_open_items=table.delivery == "open_items",
             cursor_value=high_water,
             file_names=[label],
             found_columns=found,

@@ -53,6 +53,8 @@ class Reading:
     totals: Feed | None = None
     is_full: bool = False
     delivers_changes: bool = False
+    # A list of what is open: a row that leaves it has not gone, it was cleared since the night before.
+    lists_open_items: bool = False
     cursor_value: str | None = None
     file_names: list[str] = field(default_factory=list)
     # Every column the source showed, mapped or not; empty where nothing was opened.
@@ -61,6 +63,10 @@ class Reading:
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    # What a person should know of how it was read.
+    told: list[str] = field(default_factory=list)
+    # Whether the order of its files is that of dates or numbers in their names, not of the names alone.
+    is_certain: bool = True
 
 
 class History(Protocol):

@@ -33,7 +33,12 @@ class Rest:
         label = table.path.strip("/")
         high_water = history.high_water() if table.since_param is not None else None
         since = less_days(high_water, table.look_back_days)
-        reading = Reading(is_full=since is None, cursor_value=high_water, file_names=[label])
+        reading = Reading(
+            is_full=since is None,
+            lists_open_items=table.delivery == "open_items",
+            cursor_value=high_water,
+            file_names=[label],
+        )
         number = next(self._visit.numbers)
         target = self._visit.work / f"answer_{number}.jsonl"
         where = f"source {source.name}, {table_name}"

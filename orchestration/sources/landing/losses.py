@@ -11,7 +11,7 @@ from orchestration.sources.config import Source
 from orchestration.sources.connectors.protocol import TOTALLED_TABLES
 from orchestration.sources.errors import SourceError, closest
 from orchestration.sources.landing.planning import Plan
-from orchestration.sources.landing.records import PLAIN_AMOUNT, rows_by_file
+from orchestration.sources.landing.records import rows_by_file
 from orchestration.sources.landing.told import Told
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Loss:
     amounts: tuple[str, ...]
     missing: tuple[str, ...]
     shrunk: tuple[str, ...]
+    # What becomes of the rows: deleted, or of an open-item list cleared.
+    counts_as: str = "deleted"
 
     def exceeds(self, share: float, rows: int) -> bool:
         """Whether so much is gone that a fault of the export is likelier than a fact."""
@@ -75,6 +77,7 @@ def measure_loss(
         _amounts_gone(connection, plan),
         tuple(f"file {label} is missing ({before.get(label, 0):,} rows)" for label in plan.gone),
         tuple(shrunk),
+        "cleared" if plan.lists_open_items else "deleted",
     )
 
 
@@ -108,9 +111,9 @@ def judge_losses(losses: Iterable[Loss], settings: Told, as_of: date, accepted: 
         share, rows = settings.landing.drop_limit_of(loss.table_name)
         if not loss.exceeds(share, rows):
             if loss.missing:
-                told.append(f"{loss.where}: {loss}; they count as deleted")
+                told.append(f"{loss.where}: {loss}; they count as {loss.counts_as}")
         elif loss.where in accepted:
-            told.append(f"{loss.where}: {loss}; accepted by --accept-drop, they count as deleted")
+            told.append(f"{loss.where}: {loss}; accepted by --accept-drop, they count as {loss.counts_as}")
         else:
             refused.append((loss, _allowed(share, rows)))
     if not refused:
@@ -140,7 +143,8 @@ def _amounts_gone(connection: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[st
         return ()
     rows = connection.execute(
         "select coalesce(nullif(trim(currency), ''), 'no currency'), coalesce(sum(amount), 0), "
-        f"count(*) - count(amount) from (select currency, {PLAIN_AMOUNT} as amount from raw.{plan.table.name} "
+        f"count(*) - count(amount) from (select currency, ops.plain_number(amount) as amount "
+        f"from raw.{plan.table.name} "
         "where rowid in (select latest_rowid from vanished_rows)) group by 1 order by 1"
     ).fetchall()
     return tuple(

@@ -32,6 +32,18 @@ def about_new_column(plan: Plan, column: str) -> str:
     )
 
 
+def about_keys_in_several_files(plan: Plan) -> list[str]:
+    """Keys that came in more than one file tonight, where nothing but the files' names says which is the newer."""
+    if plan.rounds == 1 or plan.is_certain:
+        return []
+    names = list(dict.fromkeys(file.shown_name for file in plan.read_files))
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return [
+        f"{plan.where}: rows of one key came in several files tonight; the later file by name counts ({shown}); where "
+        "the names hold dates, `name_date` says how they are written"
+    ]
+
+
 def about_empty_deliveries(
     connection: duckdb.DuckDBPyConnection,
     plan: Plan,

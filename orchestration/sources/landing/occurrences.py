@@ -112,15 +112,18 @@ def number_occurrences(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int
         left join per_key on per_key._row_key = left_over._row_key
         """,
     )
+    # What an open-item list has lost once is cleared, and not lost again.
+    is_cleared = f"latest_rowid in (select rowid from raw.{table} where cleared_date is not null)"
+    still_there = f"not _is_deleted and not {is_cleared}" if plan.lists_open_items else "not _is_deleted"
     connection.execute(
-        """
+        f"""
         create or replace temp table vanished_rows as
         select latest_rowid from free_rows
-        where not _is_deleted
+        where {still_there}
           and (_row_key, _occurrence) not in (select (_row_key, _occurrence) from new_rows)
         """
     )
-    live = connection.execute("select count(*) from held_rows where not _is_deleted").fetchone()
+    live = connection.execute(f"select count(*) from held_rows where {still_there}").fetchone()
     for name in ("held_rows", "left_over", "free_rows"):
         connection.execute(f"drop table temp.{name}")
     return int(live[0]) if live else 0

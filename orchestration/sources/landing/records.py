@@ -20,9 +20,10 @@ _REPAIR_COLUMNS = (
     "source_system, table_name, _row_key, _occurrence, column_name, repair, original_value, repaired_value, "
     "reason"
 )
-# Spaces and underscores would pass the cast, so the form is checked first.
-_IS_PLAIN = "regexp_full_match(amount, '[+-]?[0-9]+([.][0-9]+)?')"
-PLAIN_AMOUNT = f"case when {_IS_PLAIN} then try_cast(amount as decimal(38, 6)) end"
+
+
+# Behind the name of an open-item list: what left it.
+NO_LONGER_LISTED = "#no longer listed"
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,30 @@ def record_totals(
         "insert into ops.source_total (as_of_date, source_system, table_name, source_file, currency, row_count, "
         "amount, unreadable_count) select $as_of, $system, $table, _source_file, currency, count(*), "
         f"coalesce(sum(amount), 0), count(*) - count(amount) from "
-        f"(select _source_file, currency, {PLAIN_AMOUNT} as amount from {rows}) group by _source_file, currency "
+        f"(select _source_file, currency, ops.plain_number(amount) as amount from {rows}) "
+        "group by _source_file, currency "
         "order by _source_file, currency",
         {"as_of": as_of, "system": plan.source_system, "table": plan.table.name},
+    )
+    if plan.lists_open_items:
+        _record_cleared(connection, plan, as_of)
+
+
+def _record_cleared(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: date) -> None:
+    """The total of what an open-item list no longer holds because it was cleared."""
+    connection.execute(
+        "delete from ops.source_total where source_system = ? and table_name = ? and suffix(source_file, ?)",
+        [plan.source_system, plan.table.name, NO_LONGER_LISTED],
+    )
+    connection.execute(
+        "insert into ops.source_total (as_of_date, source_system, table_name, source_file, currency, row_count, "
+        "amount, unreadable_count) select $as_of, $system, $table, source_file, currency, count(*), "
+        "coalesce(sum(amount), 0), count(*) - count(amount) from ("
+        "select arg_max(_source_file, rowid) as source_file, arg_max(currency, rowid) as currency, "
+        f"ops.plain_number(arg_max(amount, rowid)) as amount from raw.{plan.table.name} "
+        "where source_system = $system group by _row_key, _occurrence having not arg_max(_is_deleted, rowid)) "
+        "where suffix(source_file, $label) group by source_file, currency order by source_file, currency",
+        {"as_of": as_of, "system": plan.source_system, "table": plan.table.name, "label": NO_LONGER_LISTED},
     )
 
 

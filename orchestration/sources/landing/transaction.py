@@ -15,6 +15,7 @@ from orchestration.sources.landing.losses import Loss, check_names, judge_losses
 from orchestration.sources.landing.notices import (
     about_a_silent_night,
     about_empty_deliveries,
+    about_keys_in_several_files,
     about_new_column,
     nights_in_words,
 )
@@ -166,6 +167,7 @@ def _land_tables(
             f"{plan.where}: {read:,} rows read, {new:,} new or changed"
             + (f", {deleted:,} deleted" if deleted else "")
         )
+        told += [*plan.told, *about_keys_in_several_files(plan)]
         told += about_empty_deliveries(connection, plan, counts, before, as_of)
         told += [about_new_column(plan, column) for column in record_columns(connection, plan, as_of)]
     return results, [*judge_losses(losses, settings, as_of, accept_drop), *told]

@@ -12,9 +12,9 @@ from orchestration.sources.errors import SourceError
 from orchestration.sources.landing.losses import Loss, measure_loss
 from orchestration.sources.landing.occurrences import number_occurrences
 from orchestration.sources.landing.planning import Plan
-from orchestration.sources.landing.records import record_repairs, record_totals
+from orchestration.sources.landing.records import NO_LONGER_LISTED, record_repairs, record_totals
 from orchestration.sources.landing.temporary import drop, make
-from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
+from orchestration.sources.mapping import MappingQuery, literal, mapping_query, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,7 +29,7 @@ def append_versions(
 ) -> tuple[dict[str, tuple[int, int, int]], Loss | None]:
     """Map, compare and append; returns rows (read, landed, deleted) by source file, and what a full delivery lacks.
 
-    Files that each bring changes are deliveries of their own, in order of their names: where two of them
+    Files that each bring changes are deliveries of their own, oldest first: where two of them
     carry one key, the later one's row becomes a version after the earlier one's. Everything else read in one
     night is one delivery, in which rows sharing a key are repeats of each other.
     """
@@ -49,7 +49,9 @@ def append_versions(
             loss = measure_loss(connection, plan, live, read)
         for name, count in _append_new(connection, plan, as_of, is_first).items():
             landed[name] = landed.get(name, 0) + count
-        if plan.is_full:
+        if plan.lists_open_items:
+            _append_clearings(connection, plan, as_of)
+        elif plan.is_full:
             deleted = _append_tombstones(connection, plan, as_of)
         record_repairs(connection, plan, queries)
     record_totals(connection, plan, relations, time_zone, as_of)
@@ -82,13 +84,15 @@ def _split_deliveries(connection: duckdb.DuckDBPyConnection, plan: Plan) -> int:
         """,
         {"system": plan.source_system},
     )
+    labels = ", ".join(literal(file.label) for file in plan.read_files)
+    in_order = f"list_position([{labels}], _source_file)" if labels else "1"
     make(
         connection,
         plan,
         "table",
         "read_rows",
-        """
-        select *, dense_rank() over (partition by _row_key order by _feed, _source_file) as _round
+        f"""
+        select *, dense_rank() over (partition by _row_key order by _feed, {in_order}, _source_file) as _round
         from collected_rows anti join brought using (_row_key, _source_file, _row_hash)
         union all
         select *, 0 from collected_rows semi join brought using (_row_key, _source_file, _row_hash)
@@ -124,6 +128,35 @@ def _append_tombstones(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of:
         _stamp(plan, as_of),
     )
     return deleted
+
+
+def _append_clearings(connection: duckdb.DuckDBPyConnection, plan: Plan, as_of: date) -> None:
+    """A version of every row that left the list: cleared tonight, and after the night that last listed it.
+
+    No file holds it any more, so it counts for a label of its own, of which `record_totals` keeps the total.
+    """
+    table = plan.table
+    before = connection.execute(
+        "select max(as_of_date) from ops.landing where source_system = ? and table_name = ? and as_of_date < ?",
+        [plan.source_system, table.name, as_of],
+    ).fetchone()
+    values = {"cleared_date": "$cleared_date", "cleared_after": "$cleared_after"}
+    columns = ", ".join(quoted(name) for name in table.field_names)
+    cleared = ", ".join(f"{values.get(name, quoted(name))} as {quoted(name)}" for name in table.field_names)
+    connection.execute(
+        f"insert into raw.{table.name} ({_raw_columns(table)}) "
+        f"select {columns}, $system, _row_key, _occurrence, {row_hash_sql(table)}, false, "
+        f"false, $loaded_at, $load_id, _source_file || $no_longer_listed, null, {EXTRA_COLUMN} from ("
+        f"select {cleared}, _row_key, _occurrence, _source_file, {EXTRA_COLUMN}, rowid as version_rowid "
+        f"from raw.{table.name} "
+        "where rowid in (select latest_rowid from vanished_rows)) order by version_rowid",
+        {
+            **_stamp(plan, as_of),
+            "no_longer_listed": NO_LONGER_LISTED,
+            "cleared_date": as_of.isoformat(),
+            "cleared_after": before[0].isoformat() if before is not None and before[0] is not None else None,
+        },
+    )
 
 
 def _raw_columns(table: Table) -> str:

@@ -116,6 +116,7 @@ select
     end as aging_bucket,
     paid.is_paid,
     case when paid.is_paid then paid.paid_date end as paid_date,
+    case when paid.is_paid then paid.closed_after end as paid_after_date,
     paid.closed_date,
     case when paid.is_paid then cast({{ days_between('paid.issue_date', 'paid.paid_date') }} as integer) end
         as days_to_pay,
