@@ -357,6 +357,8 @@ def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
         "default_amount": settings.model.default_amount,
         "default_share": settings.model.default_share,
         "probation_months": settings.model.probation_months,
+        "stray_days_past_due": settings.model.stray_days_past_due,
+        "stray_newer_documents": settings.model.stray_newer_documents,
         **settings.parameters.dbt_variables(),
     }
 

@@ -64,6 +64,9 @@ class ModelSettings(Section):
     default_amount: float = Field(default=500, ge=0)
     default_share: float = Field(default=0.01, ge=0, le=1)
     probation_months: int = Field(default=3, ge=0, le=24)
+    # A document so late, which so many newer ones overtook, is asked about before it counts as late.
+    stray_days_past_due: int = Field(default=30, ge=1, le=365)
+    stray_newer_documents: int = Field(default=3, ge=2, le=100)
 
 
 class QualitySettings(Section):
@@ -121,11 +124,12 @@ class DemoSettings(Section):
 
 
 class StewardshipSettings(Section):
-    """Files in which people decide what no rule can: which customers are the same."""
+    """Files in which people decide what no rule can: which customers are the same, which documents are owed."""
 
     decisions: Path | None = None
+    documents: Path | None = None
 
-    @field_validator("decisions")
+    @field_validator("decisions", "documents")
     @classmethod
     def _relative_to_the_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         folder = (info.context or {}).get("folder")

@@ -102,7 +102,24 @@ def _quarantine(connection: duckdb.DuckDBPyConnection) -> str:
     )
     lines = [f"Rows in quarantine: {sum(row[1] for row in owners):,}"]
     lines += [f"  {padded(owner, _WIDTH)}{rows:>8,}  mostly {_spaced(rule)}" for owner, rows, rule in owners]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_to_answer(connection)])
+
+
+def _to_answer(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Documents and unapplied money that wait for a person's word."""
+    [(strays, items)] = _rows(
+        connection,
+        "select (select count(*) from mart.suspected_stray), "
+        "(select count(distinct from_document_no) from mart.match_suggestion where match_probability >= .5)",
+    )
+    if not strays and not items:
+        return []
+    return [
+        "",
+        "Accounts Receivable is asked about",
+        f"  overtaken by newer, paid documents{strays:>12,}  mart.suspected_stray",
+        f"  receipts and credits to apply{items:>17,}  mart.match_suggestion",
+    ]
 
 
 def _where_next(connection: duckdb.DuckDBPyConnection, publication: Publication, settings: Settings) -> str:

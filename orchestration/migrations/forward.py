@@ -10,7 +10,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from orchestration.home import NewerStateError
-from orchestration.migrations import m0001_first_tables, m0002_book_of_nights, m0003_walked_models
+from orchestration.migrations import (
+    m0001_first_tables,
+    m0002_book_of_nights,
+    m0003_walked_models,
+    m0004_document_answers,
+)
 from orchestration.migrations.contract_tables import follow_contract, missing_columns
 from orchestration.migrations.sql_functions import follow_functions
 
@@ -18,7 +23,12 @@ if TYPE_CHECKING:
     import duckdb
 
 # In order: a module's place is its number.
-MIGRATIONS: tuple[ModuleType, ...] = (m0001_first_tables, m0002_book_of_nights, m0003_walked_models)
+MIGRATIONS: tuple[ModuleType, ...] = (
+    m0001_first_tables,
+    m0002_book_of_nights,
+    m0003_walked_models,
+    m0004_document_answers,
+)
 
 # What stands for the program's version where a folder was written before versions were noted.
 _BEFORE_VERSIONS = "0a62b5b or later, before versions were noted"

@@ -11,8 +11,8 @@
 -- relative threshold, a write-off above both, insolvency or ceasing; and {{ parameter('probation_months') }} months of
 -- probation. Days are counted by document: a trade debtor that pays every invoice ten days late always owes something
 -- past due and is in no default (paragraph 23 (d) calls that technical for purchased receivables).
--- Technical and no arrears: what is disputed, what the customer has paid or been credited and nobody has applied, and
--- small differences written off.
+-- Technical and no arrears: what is disputed, what the customer has paid or been credited and nobody has applied,
+-- documents that newer ones overtook, and small differences written off.
 -- Twice: as it happened (what outcomes are judged by), and as it was known on each day (what a cut-off may use).
 with balance as (
 
@@ -34,9 +34,12 @@ owed as (
     select
         balance.*,
         coalesce(document.due_date_basis = 'issue_date', false) as is_due_date_repaired,
-        greatest(balance.valid_from, {{ add_days('balance.due_date', days) }}) as past_due_from
+        greatest(balance.valid_from, {{ add_days('balance.due_date', days) }}) as past_due_from,
+        least(balance.valid_to, coalesce(stray.stray_from, {{ never }})) as past_due_to
     from balance
     left join {{ ref('document') }} as document on balance.document_id = document.document_id
+    left join {{ ref('stray_document') }} as stray
+        on balance.basis = stray.basis and balance.document_id = stray.document_id
     where balance.balance_reporting > 0 and balance.document_kind in ('invoice', 'debit_memo')
 
 ),
@@ -67,20 +70,20 @@ span as (
         balance_reporting as owed_amount, 0 as past_due_amount, 0 as offset_amount
     from owed
     union all
-    select basis, customer_code, past_due_from, valid_to, 0, balance_reporting, 0
+    select basis, customer_code, past_due_from, past_due_to, 0, balance_reporting, 0
     from owed
-    -- A document whose due date cannot be right puts nobody into default by itself.
-    where past_due_from < valid_to and not is_due_date_repaired
+    -- A document whose due date cannot be right puts nobody into default by itself, nor does one that was overtaken.
+    where past_due_from < past_due_to and not is_due_date_repaired
     union all
     select basis, customer_code, valid_from, valid_to, 0, 0, -balance_reporting
     from balance
     where balance_reporting < 0
     union all
     select owed.basis, owed.customer_code, greatest(owed.past_due_from, disputed.opened_on),
-        least(owed.valid_to, disputed.closed_on), 0, 0, least(disputed.amount_reporting, owed.balance_reporting)
+        least(owed.past_due_to, disputed.closed_on), 0, 0, least(disputed.amount_reporting, owed.balance_reporting)
     from owed
     inner join disputed on owed.basis = disputed.basis and owed.document_id = disputed.document_id
-    where greatest(owed.past_due_from, disputed.opened_on) < least(owed.valid_to, disputed.closed_on)
+    where greatest(owed.past_due_from, disputed.opened_on) < least(owed.past_due_to, disputed.closed_on)
     union all
     select basis, customer_code, opened_on, closed_on, 0, 0, amount_reporting
     from disputed
@@ -172,6 +175,17 @@ written_off as (
 
 ),
 
+traded_on as (
+
+    select written_off.basis, written_off.customer_code, written_off.written_off_on, min(paid.paid_on) as paid_on
+    from written_off
+    inner join {{ ref('paid_document') }} as paid
+        on written_off.basis = paid.basis and written_off.customer_code = paid.customer_code
+        and paid.issue_date > written_off.written_off_on
+    group by written_off.basis, written_off.customer_code, written_off.written_off_on
+
+),
+
 period as (
 
     select basis, customer_code, 'past_due' as cause,
@@ -182,9 +196,18 @@ period as (
 
     union all
 
+    -- What is written off is owed all the same: the default ends where the customer went on buying and has paid since.
     select written_off.basis, written_off.customer_code, 'write_off', written_off.written_off_on,
-        {{ add_months('written_off.written_off_on', parameter('probation_months')) }}
+        case
+            when traded_on.paid_on is null then {{ never }}
+            else greatest(
+                {{ add_months('written_off.written_off_on', parameter('probation_months')) }}, traded_on.paid_on
+            )
+        end
     from written_off
+    left join traded_on
+        on written_off.basis = traded_on.basis and written_off.customer_code = traded_on.customer_code
+        and written_off.written_off_on = traded_on.written_off_on
     left join standing
         on written_off.basis = standing.basis and written_off.customer_code = standing.customer_code
         and standing.valid_from <= written_off.written_off_on and standing.valid_to > written_off.written_off_on

@@ -6,17 +6,27 @@ with open_by_currency as (
         cutoff.cutoff_date,
         balance.currency,
         sum(balance.balance) as open_amount,
-        sum(case when balance.due_date < cutoff.cutoff_date then balance.balance else 0 end) as overdue_amount,
-        sum(case when {{ add_days('balance.due_date', 91) }} <= cutoff.cutoff_date then balance.balance else 0 end)
-            as overdue_91_plus_amount,
+        -- What newer documents overtook is no sign of how the customer pays.
+        sum(case when balance.due_date < cutoff.cutoff_date and stray.document_id is null then balance.balance else 0 end)
+            as overdue_amount,
+        sum(
+            case
+                when {{ add_days('balance.due_date', 91) }} <= cutoff.cutoff_date and stray.document_id is null
+                    then balance.balance
+                else 0
+            end
+        ) as overdue_91_plus_amount,
         -- A residue of a document paid but for a small difference is no sign of a customer that does not pay.
         -- Nor is a document whose due date cannot be right.
-        min(case when document.document_id is null or document.due_date_basis <> 'issue_date' and not {{ is_small_difference('balance.balance', 'document.amount') }} then balance.due_date end)
+        min(case when stray.document_id is null and (document.document_id is null or document.due_date_basis <> 'issue_date' and not {{ is_small_difference('balance.balance', 'document.amount') }}) then balance.due_date end)
             as oldest_due_date
     from {{ ref('invoice_balance_known') }} as balance
     left join {{ ref('document') }} as document on balance.document_id = document.document_id
     inner join {{ ref('cutoff') }} as cutoff
         on balance.valid_from <= cutoff.cutoff_date and balance.valid_to > cutoff.cutoff_date
+    left join {{ ref('stray_document') }} as stray
+        on stray.basis = 'known' and balance.document_id = stray.document_id
+        and stray.stray_from <= cutoff.cutoff_date and stray.stray_to > cutoff.cutoff_date
     where balance.balance > 0 and balance.document_kind in ('invoice', 'debit_memo')
     group by balance.customer_code, cutoff.cutoff_date, balance.currency
 

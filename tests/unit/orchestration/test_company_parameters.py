@@ -48,6 +48,8 @@ def test_what_is_set_reaches_dbt(tmp_path: Path) -> None:
         "default_amount": 500,
         "default_share": 0.01,
         "probation_months": 3,
+        "stray_days_past_due": 30,
+        "stray_newer_documents": 3,
         "exposure_horizon_days": 60,
         "daily_aging_days": 30,
         "business_hours_from": 8,

@@ -177,7 +177,9 @@ sources:
 
 def test_open_items_are_invoices_and_stand_without_payments(tmp_path: Path) -> None:
     path = tmp_path / "company.yml"
-    tables = "{customers: {files: a.csv, delivery: open_items}, invoices: {files: b.csv, delivery: open_items}"
+    tables = (
+        "{customers: {files: a.csv, delivery: open_items}, invoices: {files: b.csv, delivery: open_items}"
+    )
     path.write_text(
         SOUND.split("sources:")[0]
         + f"sources:\n  erp: {{kind: files, tables: {tables}}}}}\n"
