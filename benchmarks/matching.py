@@ -29,6 +29,7 @@ from models_ml.entities.comparisons import NAME_SPELLING, create_name_level_tabl
 from models_ml.entities.normalise import INPUT_COLUMNS, create_name_table, install_name_macros
 from models_ml.policy import read_match_rules
 from orchestration.migrations import bring_forward
+from orchestration.policy import policy_keys
 from orchestration.settings import DEMO_CONFIG
 
 _DAY = datetime.date(2026, 10, 31)
@@ -63,7 +64,7 @@ def _demo(con: duckdb.DuckDBPyConnection, customers: int, seed: int) -> None:
         home = Path(folder)
         advance(home, day=_DAY, customers=customers, seed=seed)
         _load_demo(con, home)
-    rules = read_match_rules(pd.read_csv(_MATCH_RULES), as_of=_DAY)
+    rules = read_match_rules(pd.read_csv(_MATCH_RULES), keys=policy_keys(), as_of=_DAY)
     started = time.perf_counter()
     outcome = resolve(con, customers="customer", as_of=_DAY, decisions=None, seed=seed, settings=rules)
     seconds = time.perf_counter() - started

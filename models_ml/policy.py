@@ -2,7 +2,7 @@
 table, and the rules of customer matching.
 
 The seeds (dbt_project/seeds/policy) are the only place where these numbers live. Each table carries `version`
-and `valid_from`; the rows of the latest valid_from not after `as_of` are in force.
+and `valid_from`; of each key the row of the latest valid_from not after `as_of` is in force.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import pairwise
@@ -133,19 +133,24 @@ class Policy:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def active_rows(frame: pd.DataFrame, *, as_of: date) -> pd.DataFrame:
-    """Rows of the latest valid_from not after `as_of`; empty where nothing is in force yet."""
+def active_rows(frame: pd.DataFrame, *, key: Sequence[str], as_of: date) -> pd.DataFrame:
+    """Of each `key` the row of the latest valid_from not after `as_of`; one without values ends its key."""
     import pandas as pd
 
-    valid_from = pd.to_datetime(frame["valid_from"])
-    reached = valid_from <= pd.Timestamp(as_of)
-    if not reached.any():
-        return frame.iloc[0:0]
-    return frame[valid_from == valid_from[reached].max()].reset_index(drop=True)
+    reached = frame[pd.to_datetime(frame["valid_from"]) <= pd.Timestamp(as_of)]
+    latest = reached.sort_values("valid_from", kind="stable", key=pd.to_datetime)
+    latest = latest.drop_duplicates(list(key), keep="last") if key else latest.tail(1)
+    values = [name for name in frame if name not in {"version", "valid_from", "description", *key}]
+    return latest[latest[values].notna().any(axis=1)].sort_index().reset_index(drop=True)
 
 
-def read_policy(tables: Mapping[str, pd.DataFrame], *, as_of: date) -> Policy:
-    """Policy in force on `as_of`, from seed frames by table name (schema policy). Raises PolicyError."""
+def read_policy(
+    tables: Mapping[str, pd.DataFrame], *, keys: Mapping[str, Sequence[str]], as_of: date
+) -> Policy:
+    """Policy in force on `as_of`, from seed frames by table name (schema policy) whose rows have `keys`.
+
+    Raises PolicyError.
+    """
     problems: list[str] = []
     active: dict[str, pd.DataFrame] = {}
     for table, columns in TABLES.items():
@@ -156,7 +161,7 @@ def read_policy(tables: Mapping[str, pd.DataFrame], *, as_of: date) -> Policy:
         if missing:
             problems.append(f"{table}: columns missing: {', '.join(missing)}")
             continue
-        rows = active_rows(tables[table], as_of=as_of)
+        rows = active_rows(tables[table], key=keys[table], as_of=as_of)
         if rows.empty:
             problems.append(
                 f"{table}: no row is valid on {as_of.isoformat()}; its valid_from dates are later"
@@ -188,9 +193,11 @@ def read_policy(tables: Mapping[str, pd.DataFrame], *, as_of: date) -> Policy:
     return Policy(version, grades, scale, gates, rules, expert)
 
 
-def read_match_rules(rows: pd.DataFrame, *, as_of: date) -> ResolveSettings:
+def read_match_rules(
+    rows: pd.DataFrame, *, keys: Mapping[str, Sequence[str]], as_of: date
+) -> ResolveSettings:
     """Rules of customer matching in force on `as_of`, from the seed `match_rule`. Raises PolicyError."""
-    active = active_rows(rows, as_of=as_of)
+    active = active_rows(rows, key=keys["match_rule"], as_of=as_of)
     if active.empty:
         raise PolicyError(
             [f"match_rule: no row is valid on {as_of.isoformat()}; its valid_from dates are later"]

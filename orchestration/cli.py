@@ -190,6 +190,21 @@ def explain(config: Path | None, customer: str) -> None:
 
 @main.command()
 @_config_option
+@click.option("--as-of", type=_Day(), help="Day the policy is shown for. Default: yesterday.")
+@click.argument("table", required=False)
+def policy(config: Path | None, as_of: date | None, table: str | None) -> None:
+    """Show the policy in force on a day, all of it or one TABLE, and which file each value comes from."""
+    settings = _settings(config)
+    from orchestration.clock import company_today, night_due
+    from orchestration.policy import policy_tables, policy_text
+
+    if table is not None and table not in policy_tables():
+        _fail(f"{table!r} is no table of the policy; valid: {', '.join(policy_tables())}", code=MISUSED)
+    _say(policy_text(settings.policy, as_of or night_due(settings, company_today(settings)), table))
+
+
+@main.command()
+@_config_option
 def doctor(config: Path | None) -> None:
     """Check the machine, the configuration, the sources and the publication; exit 1 where something is wrong."""
     settings = _settings(config)

@@ -26,6 +26,7 @@ from orchestration.home import (
 )
 from orchestration.lock import lock_holder
 from orchestration.memory import UNKNOWN, last_run
+from orchestration.policy_scales import scale_problems
 from orchestration.publication import current_publication, damage, damage_remedy, whole_publications
 from orchestration.telemetry import left_on
 from orchestration.warehouse import check_warehouse, open_warehouse
@@ -72,6 +73,10 @@ def examine(settings: Settings, *, today: date) -> list[Finding]:
         ("State folder", lambda: _state_folder(settings)),
         ("Permissions", lambda: _permissions(settings)),
         ("Company", lambda: _named("Company", faults.owner_faults(settings), settings.company)),
+        (
+            "Policy",
+            lambda: _named("Policy", [str(problem) for problem in scale_problems(settings.policy)], "whole"),
+        ),
         ("Disk", lambda: _disk(settings)),
         ("Running night", lambda: _lock(settings)),
         ("Last run", lambda: _last_run(settings)),

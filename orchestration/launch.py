@@ -11,6 +11,7 @@ from orchestration.clock import company_today
 from orchestration.instance import prepare_instance
 from orchestration.memory import claim_home, last_run
 from orchestration.night import NightOptions, check_day, stopped_text
+from orchestration.policy_scales import refuse_gaps
 from orchestration.sources.landing.losses import check_names
 from orchestration.step_log import end_capture
 from orchestration.stop import stopped_by
@@ -42,9 +43,11 @@ def run_night(settings: Settings, as_of: date, options: NightOptions) -> NightOu
     """Run the nightly job for `as_of` and return how it ended.
 
     What can be refused without loading the graph is refused at once: raises NightInProgressError where another
-    process is running a night on the same state folder, ConfigurationError where the folder is another company's,
-    UnlikelyDayError where the day looks like a slip, and UnknownTableError where `options` name no source table.
+    process is running a night on the same state folder, ConfigurationError where the policy has gaps or the folder is
+    another company's, UnlikelyDayError where the day looks like a slip, and UnknownTableError where `options` name no
+    source table.
     """
+    refuse_gaps(settings.policy)
     claim_home(settings)
     hold_night_lock(settings.home)
     release_night_lock(settings.home)

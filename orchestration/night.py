@@ -22,6 +22,8 @@ from orchestration.night_book import (
     note_publication,
     step_records,
 )
+from orchestration.policy import policy_variables
+from orchestration.policy_scales import refuse_gaps
 from orchestration.step_log import captured, retire_old_logs, step_log_folder
 from orchestration.stop import stopped_by, watching
 from orchestration.warehouse import (
@@ -139,12 +141,13 @@ class Night:
     def open(self) -> None:
         """Claim the state folder, take the writer's lock, judge the day, bring the warehouse up to date.
 
-        Does nothing where the night is open already. Raises ConfigurationError (another company's folder),
-        NightInProgressError, UnlikelyDayError, WarehouseError.
+        Does nothing where the night is open already. Raises ConfigurationError (a policy with gaps, the folder of
+        another company), NightInProgressError, UnlikelyDayError, WarehouseError.
         """
         if self._is_open:
             return
         settings = self.settings
+        refuse_gaps(settings.policy)
         claim_home(settings)
         hold_night_lock(settings.home)
         self._held.callback(release_night_lock, settings.home)
@@ -360,6 +363,7 @@ def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
         "stray_days_past_due": settings.model.stray_days_past_due,
         "stray_newer_documents": settings.model.stray_newer_documents,
         **settings.parameters.dbt_variables(),
+        **policy_variables(settings.policy),
     }
 
 

@@ -17,6 +17,7 @@ from orchestration.config_file import MOST_PROBLEMS, VARIABLE, Path_, Places, re
 from orchestration.config_file import Problem as Problem
 from orchestration.configured_secrets import read_address, register_configured
 from orchestration.parameters import CompanyParameters
+from orchestration.policy import policy_problems
 from orchestration.sources.config import Source
 from orchestration.sources.config_problems import source_problems
 from orchestration.sources.contract import CONTRACT
@@ -123,6 +124,12 @@ class DemoSettings(Section):
     first_as_of: date
 
 
+def _beside_the_file(value: Path | None, info: ValidationInfo) -> Path | None:
+    """A path as written, taken from the folder of the configuration file."""
+    folder = (info.context or {}).get("folder")
+    return value if value is None or folder is None else Path(folder, value)
+
+
 class StewardshipSettings(Section):
     """Files in which people decide what no rule can: which customers are the same, which documents are owed."""
 
@@ -132,8 +139,7 @@ class StewardshipSettings(Section):
     @field_validator("decisions", "documents")
     @classmethod
     def _relative_to_the_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        folder = (info.context or {}).get("folder")
-        return value if value is None or folder is None else Path(folder, value)
+        return _beside_the_file(value, info)
 
 
 class NightSettings(Section):
@@ -166,8 +172,15 @@ class Settings(Section):
     landing: LandingSettings = LandingSettings()
     demo: DemoSettings | None = None
     stewardship: StewardshipSettings = StewardshipSettings()
+    # Folder with tables of the policy that replace the program's own, file by file.
+    policy: Path | None = None
     publications: PublicationSettings = PublicationSettings()
     nights: NightSettings = NightSettings()
+
+    @field_validator("policy")
+    @classmethod
+    def _policy_beside_the_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        return _beside_the_file(value, info)
 
     @field_validator("reporting_currency")
     @classmethod
@@ -293,6 +306,8 @@ def load_settings(config: Path | None, *, env: Mapping[str, str], home: Path | N
             )
     if settings is not None:
         problems.extend(places.problem(*found) for found in source_problems(settings.sources))
+        if settings.policy is not None:
+            problems.extend(policy_problems(settings.policy))
     if problems or settings is None:
         raise ConfigurationError(tuple(problems))
     return settings

@@ -19,6 +19,8 @@ from models_ml.policy import Policy, read_policy
 from orchestration.dbt_runner import dbt_target_dir, metric_tables
 from orchestration.migrations import bring_forward
 from orchestration.night import dbt_variables
+from orchestration.policy import SEEDS as POLICY_SEEDS
+from orchestration.policy import policy_keys
 from orchestration.settings import Settings, load_settings
 from orchestration.sources.contract import CONTRACT, EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES
 from tests.shared import parsed_project, run_folder
@@ -26,7 +28,6 @@ from tests.shared import parsed_project, run_folder
 PROJECT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 DEFAULT_SOURCE = "erp"
 WAREHOUSE = "warehouse.duckdb"
-POLICY_SEEDS = PROJECT_DIR / "seeds" / "policy"
 
 
 def seeded_policy(*, as_of: date) -> Policy:
@@ -34,7 +35,9 @@ def seeded_policy(*, as_of: date) -> Policy:
     import pandas as pd
 
     return read_policy(
-        {name: pd.read_csv(POLICY_SEEDS / f"{name}.csv") for name in POLICY_TABLES}, as_of=as_of
+        {name: pd.read_csv(POLICY_SEEDS / f"{name}.csv") for name in POLICY_TABLES},
+        keys=policy_keys(),
+        as_of=as_of,
     )
 
 

@@ -45,6 +45,7 @@ def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator
     from models_ml import registry
     from models_ml.learn_and_score import learn
     from models_ml.policy import read_policy
+    from orchestration.policy import policy_keys
 
     with night_step(context, night, "learn_model"):
         settings = night.settings
@@ -56,6 +57,7 @@ def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator
             ).df()
             policy = read_policy(
                 {table: connection.execute(f"from policy.{table}").df() for table in POLICY_TABLES},
+                keys=policy_keys(),
                 as_of=night.as_of,
             )
         try:

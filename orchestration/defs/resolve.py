@@ -42,6 +42,7 @@ def resolve_customers(
     """Link customers across systems and give each a stable code."""
     from models_ml.entities import resolve
     from models_ml.policy import read_match_rules
+    from orchestration.policy import policy_keys
     from orchestration.sources.steward import read_answers, read_decisions, record_answers
 
     with night_step(context, night, "resolve_customers"):
@@ -50,7 +51,9 @@ def resolve_customers(
         answers = read_answers(settings.stewardship.documents)
         with open_warehouse(settings.warehouse_path) as connection:
             record_answers(connection, answers)
-            rules = read_match_rules(connection.execute("from policy.match_rule").df(), as_of=night.as_of)
+            rules = read_match_rules(
+                connection.execute("from policy.match_rule").df(), keys=policy_keys(), as_of=night.as_of
+            )
             outcome = resolve(
                 connection,
                 customers="staging.source_customer",

@@ -44,6 +44,7 @@ def score_customers(
     from models_ml import registry
     from models_ml.learn_and_score import score_night
     from models_ml.policy import read_policy
+    from orchestration.policy import policy_keys
 
     with night_step(context, night, "score_customers"):
         settings = night.settings
@@ -55,6 +56,7 @@ def score_customers(
         with open_warehouse(settings.warehouse_path) as connection:
             policy = read_policy(
                 {table: connection.execute(f"from policy.{table}").df() for table in POLICY_TABLES},
+                keys=policy_keys(),
                 as_of=night.as_of,
             )
             current, prior = (

@@ -13,10 +13,11 @@ from models_ml.entities import DecisionError, resolve
 from models_ml.entities.normalise import INPUT_COLUMNS
 from models_ml.policy import read_match_rules
 from orchestration.migrations import bring_forward
+from orchestration.policy import policy_keys
 from tests.factories import POLICY_SEEDS
 
 NIGHT = datetime.date(2026, 10, 31)
-SETTINGS = read_match_rules(pd.read_csv(POLICY_SEEDS / "match_rule.csv"), as_of=NIGHT)
+SETTINGS = read_match_rules(pd.read_csv(POLICY_SEEDS / "match_rule.csv"), keys=policy_keys(), as_of=NIGHT)
 TABLES = (
     "core.customer_xref",
     "core.customer_alias",

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from models_ml.policy import TABLES, PolicyError, read_match_rules, read_policy
+from orchestration.policy import policy_keys
 from tests.factories import POLICY_SEEDS, seeded_policy
 
 AS_OF = date(2026, 1, 31)
@@ -28,8 +29,8 @@ def test_a_later_version_holds_from_its_first_day(tables):
     later = tables["score_scale"].assign(version=2, valid_from="2026-02-01", base_points=700)
     tables["score_scale"] = pd.concat([tables["score_scale"], later])
 
-    before = read_policy(tables, as_of=date(2026, 1, 31))
-    after = read_policy(tables, as_of=date(2026, 2, 1))
+    before = read_policy(tables, keys=policy_keys(), as_of=date(2026, 1, 31))
+    after = read_policy(tables, keys=policy_keys(), as_of=date(2026, 2, 1))
 
     assert (before.scale.base_points, after.scale.base_points) == (600, 700)
     assert before.version == "1"
@@ -45,7 +46,7 @@ def test_every_problem_is_named_at_once(tables):
     tables["expert_pd"] = expert[~((expert["feature"] == "oldest_days_past_due") & (expert["band"] == 3))]
 
     with pytest.raises(PolicyError) as caught:
-        read_policy(tables, as_of=AS_OF)
+        read_policy(tables, keys=policy_keys(), as_of=AS_OF)
 
     text = str(caught.value)
     assert "model_gate: no value for psi_max" in text
@@ -60,12 +61,12 @@ def test_a_multiplier_against_the_direction_of_risk_is_refused(tables):
     expert.loc[worst, "odds_multiplier"] = 0.1
     tables["expert_pd"] = expert
     with pytest.raises(PolicyError, match="oldest_days_past_due run against its direction"):
-        read_policy(tables, as_of=AS_OF)
+        read_policy(tables, keys=policy_keys(), as_of=AS_OF)
 
 
 def test_a_policy_that_is_not_yet_valid_is_refused(tables):
     with pytest.raises(PolicyError, match=r"no row is valid on 1999-12-31"):
-        read_policy(tables, as_of=date(1999, 12, 31))
+        read_policy(tables, keys=policy_keys(), as_of=date(1999, 12, 31))
 
 
 @pytest.fixture
@@ -76,8 +77,8 @@ def match_rules() -> pd.DataFrame:
 def test_a_stricter_matching_rule_holds_from_its_first_day(match_rules):
     stricter = match_rules.assign(version=2, valid_from="2026-02-01").replace({"value": {0.95: 0.97}})
     rules = pd.concat([match_rules, stricter])
-    assert read_match_rules(rules, as_of=AS_OF).merge_probability == 0.95
-    assert read_match_rules(rules, as_of=date(2026, 2, 1)).merge_probability == 0.97
+    assert read_match_rules(rules, keys=policy_keys(), as_of=AS_OF).merge_probability == 0.95
+    assert read_match_rules(rules, keys=policy_keys(), as_of=date(2026, 2, 1)).merge_probability == 0.97
 
 
 @pytest.mark.parametrize(
@@ -95,10 +96,10 @@ def test_a_matching_rule_that_cannot_be_is_named(match_rules, rule, value, told)
     else:
         match_rules.loc[match_rules["rule"] == rule, "value"] = value
     with pytest.raises(PolicyError, match="match_rule: ") as caught:
-        read_match_rules(match_rules, as_of=AS_OF)
+        read_match_rules(match_rules, keys=policy_keys(), as_of=AS_OF)
     assert told in str(caught.value)
 
 
 def test_matching_rules_that_are_not_yet_valid_are_refused(match_rules):
     with pytest.raises(PolicyError, match=r"match_rule: no row is valid on 1999-12-31"):
-        read_match_rules(match_rules, as_of=date(1999, 12, 31))
+        read_match_rules(match_rules, keys=policy_keys(), as_of=date(1999, 12, 31))

@@ -11,6 +11,7 @@ import yaml
 
 from orchestration.dbt_project import PROJECT_DIR
 from orchestration.night import dbt_variables
+from orchestration.policy import policy_tables
 from orchestration.settings import ConfigurationError, Settings, load_settings
 
 MINIMAL = """
@@ -40,7 +41,11 @@ def test_what_is_set_reaches_dbt(tmp_path: Path) -> None:
         "parameters: {exposure_horizon_days: 60, daily_aging_days: 30, business_hours_from: 8, business_hours_to: 16,"
         " business_calendar: none}",
     )
-    assert dbt_variables(settings, date(2026, 10, 31)) == {
+    variables = dbt_variables(settings, date(2026, 10, 31))
+    # The tables are what tests/unit/orchestration/test_policy_folder.py is about.
+    assert variables.pop("policy_tables").keys() == policy_tables().keys()
+    assert variables == {
+        "policy_files": {},
         "as_of_date": "2026-10-31",
         "reporting_currency": "PLN",
         "horizon_months": 12,

@@ -27,6 +27,8 @@ def mart(path: Path) -> None:
             "0.1 as overdue_share, 30.0 as dso_days, 0.0 as bad_debt_rate, true as is_complete, 'all' as legal_entity, "
             "'all' as segment, 'reporting' as currency_view",
             "create table mart.dq_burn_down as select $1 as owner, $1 as rule_id, 2 as open_row_count",
+            "create table mart.suspected_stray as select $1 as document_id",
+            "create table mart.match_suggestion as select $1 as from_document_no, 0.9 as match_probability",
             "create table mart.worklist as select 'C1' as customer_code, $1 as customer_name, 'R01' as grade, "
             "5.0 as net_exposure_reporting, 1 as open_warning_count, 1 as work_rank "
             "union all select 'C2', '北京某某贸易有限责任公司', 'R02', 6.0, 1, 2",
