@@ -167,7 +167,7 @@ def row_predicates(rule: Rule) -> list[tuple[str | None, str]]:
             )
         )
     elif rule.kind == "delivered_once":
-        failing.append((None, "r._occurrence > 1"))
+        failing.append((None, _delivered_before(rule)))
     elif rule.kind == "check_digit":
         number, kind = f'r."{params["column"]}"', f'r."{params["kind_column"]}"'
         failing.append(
@@ -176,6 +176,23 @@ def row_predicates(rule: Rule) -> list[tuple[str | None, str]]:
     elif rule.kind == "fails_when":
         failing.append((None, params["predicate"]))
     return failing
+
+
+def _delivered_before(rule: Rule) -> str:
+    """Whether an earlier row of the delivery has the key, and the same values in the columns that tell rows `apart`."""
+    apart = rule.params.get("apart")
+    if not apart:
+        return "r._occurrence > 1"
+    landed, identity = f"staging.landed_{rule.table}", "source_system, _row_key, _occurrence"
+    told_apart = ", ".join(f'"{name}"' for name in apart)
+    # Looks only at keys that came more than once, which are few.
+    again = (
+        f"SELECT {identity}, row_number() OVER (PARTITION BY source_system, _row_key, {told_apart} "
+        f"ORDER BY _occurrence) AS place FROM {landed} WHERE (source_system, _row_key) IN "
+        f"(SELECT (source_system, _row_key) FROM {landed} WHERE _occurrence > 1)"
+    )
+    this = "(r.source_system, r._row_key, r._occurrence)"
+    return f"r._occurrence > 1 AND {this} IN (SELECT ({identity}) FROM ({again}) WHERE place > 1)"
 
 
 def failing_rows_query(rule: Rule) -> tuple[str | None, str]:

@@ -242,6 +242,7 @@ TABLES: tuple[Table, ...] = (
         ("customer_id", "valid_from"),
         (
             _CUSTOMER,
+            _text("legal_entity", "Selling company that grants the limit; empty where it holds for all"),
             _date("valid_from", "First day of the limit", required=True),
             _date("valid_to", "Last day of the limit; empty while open"),
             _CURRENCY,

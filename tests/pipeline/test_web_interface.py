@@ -233,6 +233,7 @@ def test_tick_waits_for_the_night_of_a_terminal(interface: Interface, company: C
         interface.start_schedule()
         asked = waited_for(lambda: _of_schedule(interface), 90)
         interface.stop_schedule()
+        waited_for(lambda: {run["status"] for run in _of_schedule(interface)} == {"QUEUED"}, 90)
         time.sleep(3)
         assert {run["status"] for run in _of_schedule(interface)} == {"QUEUED"}
         assert interface.run_of(DAYS[0])["status"] == "STARTED"

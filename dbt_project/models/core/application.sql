@@ -1,8 +1,123 @@
 -- Every application of value to a document that can be posted: both documents are in the ledger.
 -- An application takes effect, and is known, when both of its documents are.
-with placed as (
+-- A number that stands for several documents: value goes to those of the selling company that received it, where there
+-- are such, and by due date; what is beyond all of them, and what is taken back, goes to the last.
+with numbered as (
     select
-        application.source_system || '|' || application.application_id as application_id,
+        *,
+        count(*) over (partition by source_system, document_no, currency) as document_count
+    from {{ ref('document') }}
+    where source_table = 'invoices'
+),
+
+shared as (
+    select application.*, origin.legal_entity as origin_entity
+    from {{ ref('stg_payment_applications') }} as application
+    left join {{ ref('document') }} as origin
+        on origin.document_id in (
+            application.source_system || '|receipt:' || application.from_document_id,
+            application.source_system || '|' || application.from_document_id
+        )
+    where (application.source_system, application.invoice_id) in (
+        select (source_system, document_no) from numbered where document_count > 1
+    )
+),
+
+scoped as (
+    select
+        shared.*,
+        case when own.legal_entity is not null then own.legal_entity end as scope_entity,
+        case when shared.amount > 0 then sum(case when shared.amount > 0 then shared.amount end) over (
+            partition by shared.source_system, shared.invoice_id, shared.currency, own.legal_entity
+            order by shared.applied_date, shared.application_id
+        ) end as amount_to
+    from shared
+    left join (
+        select distinct source_system, document_no, currency, legal_entity from numbered where document_count > 1
+    ) as own
+        on shared.source_system = own.source_system and shared.invoice_id = own.document_no
+        and shared.currency = own.currency and shared.origin_entity = own.legal_entity
+),
+
+part_of_number as (
+    {%- for scope, partition in {'is null': '', 'is not null': ', legal_entity'}.items() %}
+    select
+        scoped.source_system, scoped.application_id, scoped.row_key, scoped.occurrence, several.document_id,
+        case
+            when scoped.amount <= 0 then scoped.amount
+            when several.place = several.document_count
+                then scoped.amount_to - greatest(scoped.amount_to - scoped.amount, several.amount_to - several.amount)
+            else least(scoped.amount_to, several.amount_to)
+                - greatest(scoped.amount_to - scoped.amount, several.amount_to - several.amount)
+        end as amount
+    from scoped
+    inner join (
+        select
+            source_system, document_no, currency, document_id, legal_entity, abs(amount) as amount,
+            sum(abs(amount)) over running as amount_to,
+            row_number() over running as place,
+            count(*) over (partition by source_system, document_no, currency{{ partition }}) as document_count
+        from numbered
+        where document_count > 1
+        window running as (
+            partition by source_system, document_no, currency{{ partition }} order by due_date, document_id
+            rows between unbounded preceding and current row
+        )
+    ) as several
+        on scoped.source_system = several.source_system and scoped.invoice_id = several.document_no
+        and scoped.currency = several.currency
+        {%- if partition %} and scoped.scope_entity = several.legal_entity{% endif %}
+        and case
+            when scoped.amount <= 0 then several.place = several.document_count
+            else scoped.amount_to > several.amount_to - several.amount
+                and (
+                    scoped.amount_to - scoped.amount < several.amount_to or several.place = several.document_count
+                )
+        end
+    where scoped.scope_entity {{ scope }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+addressed as (
+    select
+        application.source_system, application.application_id, application.kind, application.from_document_id,
+        application.applied_date, application.currency, application.known_at, application.load_id,
+        application.row_key, application.occurrence, application.from_amount,
+        application.source_system || '|' || application.invoice_id as document_id,
+        application.amount,
+        '' as part
+    from {{ ref('stg_payment_applications') }} as application
+    where (application.source_system, application.application_id, application.row_key, application.occurrence) not in (
+        select (source_system, application_id, row_key, occurrence) from part_of_number
+    )
+
+    union all
+
+    select
+        application.source_system, application.application_id, application.kind, application.from_document_id,
+        application.applied_date, application.currency, application.known_at, application.load_id,
+        application.row_key, application.occurrence,
+        cast(round(application.from_amount * part_of_number.amount / nullif(application.amount, 0), 2) as decimal(18, 2)),
+        part_of_number.document_id,
+        part_of_number.amount,
+        case
+            when row_number() over (
+                partition by application.source_system, application.row_key, application.occurrence
+                order by part_of_number.document_id
+            ) = 1 then ''
+            else '>' || part_of_number.document_id
+        end
+    from {{ ref('stg_payment_applications') }} as application
+    inner join part_of_number
+        on application.source_system = part_of_number.source_system
+        and application.application_id = part_of_number.application_id
+        and application.row_key = part_of_number.row_key and application.occurrence = part_of_number.occurrence
+),
+
+placed as (
+    select
+        application.source_system || '|' || application.application_id || application.part as application_id,
         application.source_system,
         application.kind as application_kind,
         target.document_id,
@@ -21,10 +136,9 @@ with placed as (
         application.load_id,
         application.row_key,
         application.occurrence
-    from {{ ref('stg_payment_applications') }} as application
+    from addressed as application
     inner join {{ ref('document') }} as target
-        on target.document_id = application.source_system || '|' || application.invoice_id
-        and target.currency = application.currency
+        on target.document_id = application.document_id and target.currency = application.currency
     left join {{ ref('document') }} as receipt
         on application.kind in ('cash', 'reversal')
         and receipt.document_id = application.source_system || '|receipt:' || application.from_document_id

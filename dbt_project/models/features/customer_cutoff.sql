@@ -23,7 +23,7 @@ limit_day as (
 
 ),
 
--- Of two limits that overlap, the one that began later holds; limits in several systems add up.
+-- Of two limits that overlap, the one that began later holds; those of several systems and selling companies add up.
 ranked_limits as (
 
     select
@@ -31,9 +31,10 @@ ranked_limits as (
         limit_day.cutoff_date,
         limit_day.moment,
         {{ in_reporting_currency('limits.amount', 'limits.currency', 'fx_rate.rate') }} as limit_amount,
-        row_number() over (
-            partition by limits.source_system, limits.customer_id, limit_day.cutoff_date, limit_day.moment
-            order by limits.valid_from desc, limits.occurrence desc
+        rank() over (
+            partition by
+                limits.source_system, limits.customer_id, limits.legal_entity, limit_day.cutoff_date, limit_day.moment
+            order by limits.valid_from desc
         ) as preference
     from {{ ref('stg_credit_limits') }} as limits
     inner join {{ source('core', 'customer_xref') }} as xref

@@ -1,6 +1,7 @@
 select
     accepted.source_system,
     accepted.customer_id,
+    accepted.legal_entity,
     cast(accepted.valid_from as date) as valid_from,
     cast(accepted.valid_to as date) as valid_to,
     accepted.currency,

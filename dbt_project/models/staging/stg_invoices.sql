@@ -1,6 +1,9 @@
 select
     accepted.source_system,
-    accepted.source_system || '|' || accepted.invoice_id as document_id,
+    -- A number may stand for several documents: instalments, or one of each selling company.
+    accepted.source_system || '|' || accepted.invoice_id
+        || case when accepted._occurrence > 1 then '#' || cast(accepted._occurrence as {{ dbt.type_string() }}) else '' end
+        as document_id,
     accepted.invoice_id,
     accepted.document_type,
     accepted.customer_id,

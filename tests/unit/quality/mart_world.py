@@ -110,6 +110,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "source_system": "erp",
             "customer_id": "1",
             "customer_code": "C1",
+            "legal_entity": "all",
             "valid_from": "2026-01-01",
             "currency": "USD",
             "amount": 5000,

@@ -97,14 +97,14 @@ SPOILED: dict[str, tuple[str, str]] = {
         "UPDATE mart.fct_exposure SET utilisation_status = 'no_limit'",
         "C1 (net_exposure_reporting 1000.00)",
     ),
-    "mart_limit_customer_unknown": ("DELETE FROM mart.dim_customer", "erp|1|2026-01-01"),
+    "mart_limit_customer_unknown": ("DELETE FROM mart.dim_customer", "erp|1|all|2026-01-01|5000.00"),
     "mart_limit_insured_above_limit": (
         "UPDATE mart.fct_credit_limit SET insured_amount = 5000.01",
-        "erp|1|2026-01-01 (amount 5000.00, insured_amount 5000.01, currency USD)",
+        "erp|1|all|2026-01-01|5000.00 (amount 5000.00, insured_amount 5000.01, currency USD)",
     ),
     "mart_limit_force_contradicts_dates": (
         "UPDATE mart.fct_credit_limit SET valid_to = DATE '2026-10-30'",
-        "erp|1|2026-01-01 (valid_to 2026-10-30)",
+        "erp|1|all|2026-01-01|5000.00 (valid_to 2026-10-30)",
     ),
     "mart_behaviour_index_without_basis": (
         "UPDATE mart.fct_payment_behaviour SET payment_index = 80",

@@ -2,13 +2,14 @@ with stated as (
     select
         xref.customer_code,
         credit_limit.*,
-        row_number() over (
+        rank() over (
             partition by
                 credit_limit.source_system,
                 credit_limit.customer_id,
+                credit_limit.legal_entity,
                 credit_limit.valid_from <= {{ as_of_date() }}
                 and coalesce(credit_limit.valid_to, cast('9999-12-31' as date)) >= {{ as_of_date() }}
-            order by credit_limit.valid_from desc, credit_limit.occurrence
+            order by credit_limit.valid_from desc
         ) as recency
     from {{ ref('stg_credit_limits') }} as credit_limit
     inner join {{ source('core', 'customer_xref') }} as xref
@@ -20,6 +21,7 @@ select
     stated.source_system,
     stated.customer_id,
     stated.customer_code,
+    coalesce(stated.legal_entity, 'all') as legal_entity,
     stated.valid_from,
     stated.valid_to,
     stated.currency,
@@ -30,7 +32,8 @@ select
         as insured_amount_reporting,
     stated.approved_by,
     stated.reason,
-    -- The newest of the limits valid on the as-of date holds; a later one replaces an earlier one left open.
+    -- Of each selling company the newest of the limits valid on the as-of date holds; a later one replaces an earlier one
+    -- left open, and those of one day add up.
     stated.recency = 1
         and stated.valid_from <= {{ as_of_date() }}
         and coalesce(stated.valid_to, cast('9999-12-31' as date)) >= {{ as_of_date() }} as is_in_force

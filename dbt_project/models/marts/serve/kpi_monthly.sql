@@ -66,7 +66,7 @@ approval as (
     group by {{ month_start('decided_at') }}
 ),
 
--- The newest of the limits of a source customer that were valid on the day.
+-- The newest of the limits of a source customer that were valid on the day, by selling company.
 limit_at as (
     select
         ranked.measured_on,
@@ -78,9 +78,10 @@ limit_at as (
             credit_limit.customer_code,
             credit_limit.currency,
             credit_limit.amount,
-            row_number() over (
-                partition by measured_month.measured_on, credit_limit.source_system, credit_limit.customer_id
-                order by credit_limit.valid_from desc, credit_limit.is_in_force desc, credit_limit.amount
+            rank() over (
+                partition by
+                    measured_month.measured_on, credit_limit.source_system, credit_limit.customer_id, credit_limit.legal_entity
+                order by credit_limit.valid_from desc
             ) as recency
         from {{ ref('measured_month') }} as measured_month
         inner join {{ ref('fct_credit_limit') }} as credit_limit
