@@ -63,7 +63,7 @@ KINDS: dict[str, Kind] = {
     "dated_by_delivery": Kind(
         "row", ("columns",), ("days",), "{columns}: not after the night, or in the first load"
     ),
-    "delivered_once": Kind("row", (), ("apart",), expectation="the key is delivered once"),
+    "delivered_once": Kind("row", (), ("apart", "parts", "agree"), expectation="the key is delivered once"),
     "check_digit": Kind(
         "row", ("column", "kind_column"), expectation="{column} carries the right check digit"
     ),

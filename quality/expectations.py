@@ -188,8 +188,9 @@ def _of_rows(rule: Rule, cut_over: date | None) -> list[Expected]:
             for name in rule.columns
         ]
     if rule.kind == "delivered_once" and tolerated is None:
+        told_apart = [*params.get("apart", ()), *([params["parts"]] if "parts" in params else [])]
         # Great Expectations finds no two rows alike in which a column is empty.
-        apart = {f"{name} (or none)": f"coalesce(\"{name}\", '')" for name in params.get("apart", ())}
+        apart = {f"{name} (or none)": f"coalesce(\"{name}\", '')" for name in told_apart}
         key = {"column_list": ["source_system", "_row_key", *apart], "ignore_row_if": "never"}
         return [Expected(rule, "ExpectCompoundColumnsToBeUnique", key, apart)]
     if rule.kind == "not_before":

@@ -179,20 +179,27 @@ def row_predicates(rule: Rule) -> list[tuple[str | None, str]]:
 
 
 def _delivered_before(rule: Rule) -> str:
-    """Whether an earlier row of the delivery has the key, and the same values in the columns that tell rows `apart`."""
-    apart = rule.params.get("apart")
+    """Whether an earlier row of the delivery has the key and says the same.
+
+    Rows that differ in the columns `apart` are of different things. Within one, rows that differ in `parts` are parts
+    of it, as long as they agree with its first row in `agree`.
+    """
+    apart, parts, agree = (rule.params.get(name) for name in ("apart", "parts", "agree"))
     if not apart:
         return "r._occurrence > 1"
     landed, identity = f"staging.landed_{rule.table}", "source_system, _row_key, _occurrence"
-    told_apart = ", ".join(f'"{name}"' for name in apart)
+    thing = ", ".join(["source_system", "_row_key", *(f'"{name}"' for name in apart)])
+    first = f'first_value("{agree}") OVER (PARTITION BY {thing} ORDER BY _occurrence)'
+    again = [f'row_number() OVER (PARTITION BY {thing}, "{parts}" ORDER BY _occurrence) > 1']
+    again += [f'"{agree}" IS DISTINCT FROM {first}'] if agree else []
     # Looks only at keys that came more than once, which are few.
-    again = (
-        f"SELECT {identity}, row_number() OVER (PARTITION BY source_system, _row_key, {told_apart} "
-        f"ORDER BY _occurrence) AS place FROM {landed} WHERE (source_system, _row_key) IN "
-        f"(SELECT (source_system, _row_key) FROM {landed} WHERE _occurrence > 1)"
+    repeated = f"(SELECT (source_system, _row_key) FROM {landed} WHERE _occurrence > 1)"
+    rows = (
+        f"SELECT {identity}, {' OR '.join(again)} AS again FROM {landed} "
+        f"WHERE (source_system, _row_key) IN {repeated}"
     )
     this = "(r.source_system, r._row_key, r._occurrence)"
-    return f"r._occurrence > 1 AND {this} IN (SELECT ({identity}) FROM ({again}) WHERE place > 1)"
+    return f"r._occurrence > 1 AND {this} IN (SELECT ({identity}) FROM ({rows}) WHERE again)"
 
 
 def failing_rows_query(rule: Rule) -> tuple[str | None, str]:

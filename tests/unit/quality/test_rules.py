@@ -539,6 +539,25 @@ def test_repeated_document_is_accepted_once(sound: Warehouse) -> None:
     assert report.result("invoice_repeated").sample_keys == ("erp|I1 #2", "erp|I1 #3")
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_accepted"),
+    [
+        ({"due_date": "2026-11-30"}, True),
+        ({"legal_entity": "E2"}, True),
+        ({"legal_entity": "E2", "issue_date": "2026-10-02"}, True),
+        # Another document of the same company under the same number is one of the two by mistake.
+        ({"due_date": "2026-11-30", "issue_date": "2026-10-02"}, False),
+        ({"amount": "1.00"}, False),
+    ],
+)
+def test_instalments_and_other_companies_may_share_a_number(
+    sound: Warehouse, changes: dict[str, Any], is_accepted: bool
+) -> None:
+    sound.add("invoices", **changes)
+    only = tuple(rule for rule in Warehouse.rules() if rule.id == "invoice_repeated")
+    assert sound.gate(rules=only).result("invoice_repeated").rows_failed == (0 if is_accepted else 1)
+
+
 def test_names_of_one_number_and_numbers_of_one_name_are_reported(sound: Warehouse) -> None:
     sound.add("customers", customer_id="C2", legal_name="nordwind  maschinenbau gmbh")
     sound.add("customers", customer_id="C3", legal_name="WAL-MAR inc", registration_no="DE136695977")
