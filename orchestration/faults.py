@@ -102,7 +102,11 @@ def dead_run_faults(settings: Settings) -> list[str]:
         return []
     query = (
         "select runs.run_id, tag.value from runs join run_tags as tag on tag.run_id = runs.run_id and tag.key = ? "
-        "where runs.status in ('NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING') order by runs.id"
+        "where runs.status in ('NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING') and not exists ("
+        # A run executed again begins with the tags of the one before it (runs.dead_runs).
+        "select 1 from run_tags as parent join run_tags as inherited on inherited.run_id = parent.value "
+        "where parent.run_id = runs.run_id and parent.key = 'dagster/parent_run_id' and inherited.key = tag.key "
+        "and inherited.value = tag.value) order by runs.id"
     )
     with closing(open_history(path)) as connection:
         left = connection.execute(query, [PROCESS_TAG]).fetchall()

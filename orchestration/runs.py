@@ -45,9 +45,19 @@ def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return [
         record.dagster_run
         for record in instance.get_run_records(dg.RunsFilter(statuses=in_progress))
-        for process in [record.dagster_run.tags.get(PROCESS_TAG)]
+        for process in [_process_of(instance, record.dagster_run)]
         if (not is_alive(process) if process else record.create_timestamp.astimezone(UTC) < oldest)
     ]
+
+
+def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """Which process the run says works on it; None until it has said so itself.
+
+    A run that is executed again begins with the tags of the one before it, whose process has ended.
+    """
+    process = run.tags.get(PROCESS_TAG)
+    parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+    return None if parent is not None and parent.tags.get(PROCESS_TAG) == process else process
 
 
 def close_dead_runs(instance: dg.DagsterInstance, *, but: str = "") -> list[str]:

@@ -95,6 +95,24 @@ def test_living_waiting_and_starting_runs_are_left_alone(instance: dg.DagsterIns
     assert close_dead_runs(instance, but=own) == []
 
 
+def test_run_executed_again_is_not_taken_for_the_dead_one_whose_tags_it_begins_with(
+    instance: dg.DagsterInstance,
+) -> None:
+    gone = dead_process()
+    first = run_of(instance, gone, dg.DagsterRunStatus.FAILURE)
+    again = instance.create_run_for_job(
+        idle,
+        status=dg.DagsterRunStatus.NOT_STARTED,
+        tags={PROCESS_TAG: gone, "dagster/parent_run_id": first, "dagster/root_run_id": first},
+        parent_run_id=first,
+        root_run_id=first,
+    )
+    assert close_dead_runs(instance) == []
+    # Once it has said which process it is, it counts like any other.
+    instance.add_run_tags(again.run_id, {PROCESS_TAG: dead_process()})
+    assert close_dead_runs(instance) == [again.run_id]
+
+
 def test_process_number_given_again_is_not_the_process_that_died() -> None:
     number, _, started = this_process().partition("@")
     assert is_alive(f"{number}@{started}")
