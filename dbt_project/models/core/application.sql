@@ -11,16 +11,14 @@ with numbered as (
 ),
 
 shared as (
-    select application.*, origin.legal_entity as origin_entity
+    select application.*, coalesce(receipt.legal_entity, memo.legal_entity) as origin_entity
     from {{ ref('stg_payment_applications') }} as application
-    left join {{ ref('document') }} as origin
-        on origin.document_id in (
-            application.source_system || '|receipt:' || application.from_document_id,
-            application.source_system || '|' || application.from_document_id
-        )
-    where (application.source_system, application.invoice_id) in (
-        select (source_system, document_no) from numbered where document_count > 1
-    )
+    inner join (select distinct source_system, document_no from numbered where document_count > 1) as several
+        on application.source_system = several.source_system and application.invoice_id = several.document_no
+    left join {{ ref('document') }} as receipt
+        on receipt.document_id = application.source_system || '|receipt:' || application.from_document_id
+    left join {{ ref('document') }} as memo
+        on memo.document_id = application.source_system || '|' || application.from_document_id
 ),
 
 scoped as (
@@ -88,9 +86,10 @@ addressed as (
         application.amount,
         '' as part
     from {{ ref('stg_payment_applications') }} as application
-    where (application.source_system, application.application_id, application.row_key, application.occurrence) not in (
-        select (source_system, application_id, row_key, occurrence) from part_of_number
-    )
+    left join (select distinct source_system, row_key, occurrence from part_of_number) as parted
+        on application.source_system = parted.source_system and application.row_key = parted.row_key
+        and application.occurrence = parted.occurrence
+    where parted.source_system is null
 
     union all
 
