@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, TABLES, Table
 from orchestration.sources.landing.versions import row_hash_sql
-from orchestration.sources.mapping import quoted
+from orchestration.sources.sql_text import quoted
 
 if TYPE_CHECKING:
     import duckdb

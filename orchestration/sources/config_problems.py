@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from orchestration.sources.amounts import amount_format
 from orchestration.sources.config import DatabaseTable, FileFeed, SourceTable, mapped_parts
 from orchestration.sources.contract import CONTRACT, Table
 from orchestration.sources.contract import Field as ContractField
 from orchestration.sources.errors import closest
-from orchestration.sources.field_mapping import DECIMAL_FORMATS, FieldMapping, Lookup
+from orchestration.sources.field_mapping import FieldMapping, Lookup
+from orchestration.sources.value_forms import EXCEL_DAYS
 
 FilePath = tuple[str | int, ...]
 
@@ -109,14 +111,17 @@ def _field_findings(path: FilePath, field: ContractField, mapping: FieldMapping)
     findings: list[Finding] = []
     for sample in mapping.format:
         if field.type == "decimal":
-            if sample not in DECIMAL_FORMATS:
-                valid = "one of " + ", ".join(map(repr, DECIMAL_FORMATS))
+            if amount_format(sample) is None:
+                valid = "an amount as the source writes it, such as '1.234,56', '1 234,56' or '1,234.56 Dr'"
                 findings.append(((*path, "format"), repr(sample), valid))
         elif field.type not in ("date", "timestamp"):
             valid = f"no format: {field.name} is of type {field.type}"
             findings.append(((*path, "format"), repr(sample), valid))
-        elif "%" not in sample:
-            findings.append(((*path, "format"), repr(sample), "a date format such as '%d/%m/%Y'"))
+        elif "%" not in sample and sample != EXCEL_DAYS:
+            valid = (
+                f"a date format such as '%d/%m/%Y', or '{EXCEL_DAYS}' for the day numbers of a spreadsheet"
+            )
+            findings.append(((*path, "format"), repr(sample), valid))
     for repair in mapping.repair:
         if repair.kind == "swap_day_month" and field.type != "date":
             valid = f"no date repair: {field.name} is of type {field.type}"

@@ -9,10 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 RepairKind = Literal["strip", "collapse_spaces", "upper", "drop_decimal_zero", "pad_left", "swap_day_month"]
 
 
-# How a decimal may be written where it is not plain; the sample is what a user writes as `format`.
-DECIMAL_FORMATS = ("1,234.56", "1.234,56", "1 234,56", "1234,56")
-
-
 class Section(BaseModel):
     """A part of the configuration: frozen, and unknown keys are errors."""
 

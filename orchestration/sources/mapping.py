@@ -6,13 +6,22 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from orchestration.sources.amounts import without_float_noise_sql
 from orchestration.sources.contract import EXTRA_COLUMN, Field, Table
-from orchestration.sources.field_mapping import FieldMapping, Mapped, Repair
+from orchestration.sources.field_mapping import FieldMapping, Mapped
+from orchestration.sources.sql_text import literal, quoted
+from orchestration.sources.value_forms import other_readings_sql, repair_sql, type_sql
 
 # Columns every landed feed carries beside its own.
 LINE_COLUMNS = ("_seq", "_source_file", "_source_row")
 # Its name while a row is mapped, which no source column is likely to bear.
 _EXTRA = '"~extra"'
+# What is mended unasked, whatever the source: kind and reason.
+_NUL = ("remove_nul", "a NUL character is no part of any text, and databases refuse it")
+_FLOAT_NOISE = (
+    "float_noise",
+    "15 digits are what a floating-point number holds; the rest was added by calculating",
+)
 
 
 @dataclass(frozen=True)
@@ -32,16 +41,8 @@ class MappingQuery:
 
     sql: str
     audits: tuple[Audit, ...]
-
-
-def quoted(name: str) -> str:
-    """`name` as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """`text` as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+    # By field, the column that holds the readings of a value that two of its date formats read differently.
+    ambiguities: dict[str, str]
 
 
 def mapping_query(
@@ -74,11 +75,7 @@ def mapping_query(
     layers = [_source_layer(relation, columns, kept)]
 
     for depth in range(max(len(chain.steps) for chain in chains)):
-        added = [
-            f"{chain.steps[depth][0]} as {quoted(chain.column(depth))}"
-            for chain in chains
-            if depth < len(chain.steps)
-        ]
+        added = [chain.step_sql(depth) for chain in chains if depth < len(chain.steps)]
         layers.append(f"select *, {', '.join(added)} from layer_{len(layers) - 1}")
     for chain in chains:
         audits.extend(chain.audits())
@@ -103,11 +100,13 @@ def mapping_query(
         layers.append(f"select *, {', '.join(added)} from layer_{len(layers) - 1}")
 
     results = [f"{quoted(chain.result)} as {quoted(chain.field.name)}" for chain in chains]
-    audited = sorted({quoted(name) for audit in audits for name in (audit.before, audit.after)})
+    ambiguities = {chain.field.name: name for chain in chains if (name := chain.ambiguity) is not None}
+    audited = sorted({name for audit in audits for name in (audit.before, audit.after)})
+    beside = map(quoted, [*audited, *ambiguities.values()])
     with_clause = ", ".join(f"layer_{n} as ({layer})" for n, layer in enumerate(layers))
-    selected = ", ".join([*results, *LINE_COLUMNS, f"{_EXTRA} as {EXTRA_COLUMN}", *audited])
+    selected = ", ".join([*results, *LINE_COLUMNS, f"{_EXTRA} as {EXTRA_COLUMN}", *beside])
     sql = f"with {with_clause} select {selected} from layer_{len(layers) - 1}"
-    return MappingQuery(sql, tuple(audits))
+    return MappingQuery(sql, tuple(audits), ambiguities)
 
 
 class _Chain:
@@ -118,19 +117,38 @@ class _Chain:
     ) -> None:
         self.field = field
         self.mapping = mapping
-        self.steps: list[tuple[str, Repair | None]] = [(self._origin(columns), None)]
+        # Each with what it repairs, and why that is right.
+        self.steps: list[tuple[str, tuple[str, str] | None]] = [(self._origin(columns), None)]
         self._tail: list[str] = []
+        self.ambiguity: str | None = None
         if mapping is None:
             return
+        if mapping.constant is None and field.type == "text":
+            self._add(f"replace({self._last}, chr(0), '')", _NUL)
         typed_repairs = [repair for repair in mapping.repair if repair.kind == "swap_day_month"]
         for repair in mapping.repair:
             if repair not in typed_repairs:
-                self.steps.append((repair_sql(repair, quoted(self.column(len(self.steps) - 1))), repair))
-        typed = type_sql(field, mapping.format, quoted(self.column(len(self.steps) - 1)), time_zone)
+                self._add(repair_sql(repair, self._last), (repair.kind, repair.reason))
+        typed = type_sql(field, mapping.format, self._last, time_zone)
         if typed is not None:
-            self.steps.append((typed, None))
+            if field.type in ("date", "timestamp") and len(mapping.format) > 1:
+                self.ambiguity = f"{field.name}~readings"
+                readings = other_readings_sql(mapping.format, self._last)
+                # Written before the column it stands beside.
+                typed = f"{readings} as {quoted(self.ambiguity)}, {typed}"
+            self._add(typed)
+        if field.type == "decimal" and mapping.constant is None:
+            self._add(without_float_noise_sql(self._last), _FLOAT_NOISE)
         for repair in typed_repairs:
-            self.steps.append((repair_sql(repair, quoted(self.column(len(self.steps) - 1))), repair))
+            self._add(repair_sql(repair, self._last), (repair.kind, repair.reason))
+
+    @property
+    def _last(self) -> str:
+        """The column after the last step, as SQL."""
+        return quoted(self.column(len(self.steps) - 1))
+
+    def _add(self, sql: str, repair: tuple[str, str] | None = None) -> None:
+        self.steps.append((sql, repair))
 
     def _origin(self, columns: Sequence[str]) -> str:
         mapping = self.mapping
@@ -145,6 +163,10 @@ class _Chain:
             column = quoted(mapping.column)
             return f"case when trim({column}) <> '' then {column} end"
         return "cast(null as varchar)"
+
+    def step_sql(self, depth: int) -> str:
+        """The column, or columns, that one step adds."""
+        return f"{self.steps[depth][0]} as {quoted(self.column(depth))}"
 
     def column(self, depth: int) -> str:
         return f"{self.field.name}~{depth}"
@@ -176,7 +198,7 @@ class _Chain:
 
     def audits(self) -> list[Audit]:
         return [
-            Audit(self.field.name, repair.kind, self.column(depth - 1), self.column(depth), repair.reason)
+            Audit(self.field.name, repair[0], self.column(depth - 1), self.column(depth), repair[1])
             for depth, (_, repair) in enumerate(self.steps)
             if repair is not None
         ]
@@ -226,120 +248,3 @@ def _lookup_layer(
             f"as {quoted(chain.field.name + '~lookup')}"
         )
     return f"select base.*, {', '.join(added)} from layer_{layer} as base {' '.join(joins)}"
-
-
-def repair_sql(repair: Repair, value: str) -> str:
-    """The SQL that applies one repair to the text expression `value`."""
-    match repair.kind:
-        case "strip":
-            return f"trim({value})"
-        case "collapse_spaces":
-            return f"trim(regexp_replace({value}, '\\s+', ' ', 'g'))"
-        case "upper":
-            return f"upper({value})"
-        case "drop_decimal_zero":
-            is_whole = f"regexp_full_match({value}, '[0-9]+[.]0+')"
-            return f"case when {is_whole} then split_part({value}, '.', 1) else {value} end"
-        case "pad_left":
-            return (
-                f"case when length({value}) between {repair.shortest} and {repair.length} "
-                f"and regexp_full_match({value}, '[0-9]+') "
-                f"then lpad({value}, {repair.length}, {literal(repair.fill)}) else {value} end"
-            )
-        case "swap_day_month":
-            other = quoted(repair.when_equal_to or "")
-            day = f"left({other}, 10)"
-            exchanged = f"left({value}, 4) || '-' || right({value}, 2) || '-' || substr({value}, 6, 2)"
-            return f"case when {value} <> {day} and {exchanged} = {day} then {day} else {value} end"
-
-
-def type_sql(field: Field, formats: Sequence[str], value: str, time_zone: str) -> str | None:
-    """The SQL that writes a well-formed value in the contract's form and leaves any other as it is.
-
-    None where the type needs no rewriting (text).
-    """
-    match field.type:
-        case "date":
-            return _date_sql(formats, value, time_zone)
-        case "timestamp":
-            return _timestamp_sql(formats, value, time_zone)
-        case "decimal":
-            return _decimal_sql(formats, value)
-        case "integer":
-            return (
-                f"case when regexp_full_match({value}, '[+-]?[0-9]+([.]0+)?') "
-                f"then ltrim(split_part({value}, '.', 1), '+') else {value} end"
-            )
-        case "boolean":
-            return (
-                f"case when lower({value}) in ('true', 't', '1') then 'true' "
-                f"when lower({value}) in ('false', 'f', '0') then 'false' else {value} end"
-            )
-        case _:
-            return None
-
-
-def _parsed(formats: Sequence[str], value: str) -> str:
-    """Timestamp read by the first format that fits; a year below 1000 is a two-digit year misread."""
-    tries = []
-    for sample in formats:
-        parsed = f"try_strptime({value}, {literal(sample)})"
-        tries.append(f"case when {parsed} >= timestamp '1000-01-01' then {parsed} end")
-    return f"coalesce({', '.join(tries)})"
-
-
-def _date_sql(formats: Sequence[str], value: str, time_zone: str) -> str:
-    if formats:
-        return f"coalesce(strftime({_parsed(formats, value)}, '%Y-%m-%d'), {value})"
-    return (
-        f"case when length({value}) = 10 then coalesce(cast(try_cast({value} as date) as varchar), {value}) "
-        f"when length({value}) > 10 then coalesce(left({_iso_timestamp_sql(value, time_zone)}, 10), {value}) "
-        f"else {value} end"
-    )
-
-
-def _timestamp_sql(formats: Sequence[str], value: str, time_zone: str) -> str:
-    if formats:
-        return f"coalesce(strftime({_parsed(formats, value)}, '%Y-%m-%d %H:%M:%S'), {value})"
-    return f"coalesce({_iso_timestamp_sql(value, time_zone)}, {value})"
-
-
-def _iso_timestamp_sql(value: str, time_zone: str) -> str:
-    """Local time 'YYYY-MM-DD HH:MM:SS' of an ISO date, time or time with offset; NULL for anything else.
-
-    Fractions of a second are cut, not rounded, so that no cursor moves ahead of its row.
-    """
-    local = f"regexp_full_match({value}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([ T][0-9:.]{{5,}})?')"
-    zone = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
-    offset = f"regexp_full_match({value}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9:.]{{5,}} ?{zone}')"
-    write = "strftime({}, '%Y-%m-%d %H:%M:%S')"
-    zoned = f"try_cast({value} as timestamptz) at time zone {literal(time_zone)}"
-    return (
-        f"case when {local} then {write.format(f'try_cast({value} as timestamp)')} "
-        f"when {offset} then {write.format(zoned)} end"
-    )
-
-
-def _decimal_sql(formats: Sequence[str], value: str) -> str:
-    """Plain decimal text; `formats` name other ways of writing, tried where the value is written so.
-
-    A value written with an exponent is rewritten where six decimals hold it exactly.
-    """
-    cases = []
-    for sample in formats:
-        thousands, point = {"1,234.56": (",", "."), "1.234,56": (".", ","), "1 234,56": (" ", ",")}.get(
-            sample, ("", ",")
-        )
-        whole = f"[0-9]{{1,3}}([{thousands}][0-9]{{3}})+|[0-9]+" if thousands else "[0-9]+"
-        bare = f"replace({value}, {literal(thousands)}, '')" if thousands else value
-        cases.append(
-            f"when regexp_full_match({value}, '[+-]?({whole})([{point}][0-9]+)?') "
-            f"then replace({bare}, {literal(point)}, '.')"
-        )
-    exponent = f"regexp_full_match({value}, '[+-]?[0-9]+([.][0-9]+)?[eE][+-]?[0-9]{{1,2}}')"
-    as_number = f"try_cast({value} as decimal(38, 6))"
-    cases.append(
-        f"when {exponent} and cast({as_number} as double) = try_cast({value} as double) "
-        f"then cast({as_number} as varchar)"
-    )
-    return f"case {' '.join(cases)} else {value} end"

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl, quote, unquote, urlen
 from orchestration.sources.config import DatabaseSource, DatabaseTable
 from orchestration.sources.connectors import reading_process as connector
 from orchestration.sources.errors import SourceError, TransientSourceError, closest
-from orchestration.sources.mapping import literal
+from orchestration.sources.sql_text import literal
 
 if TYPE_CHECKING:
     import sqlite3

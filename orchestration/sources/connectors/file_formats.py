@@ -29,7 +29,7 @@ from orchestration.sources.connectors.source_file import (
     state_of,
 )
 from orchestration.sources.errors import SourceError, TransientSourceError
-from orchestration.sources.mapping import literal, quoted
+from orchestration.sources.sql_text import literal, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa

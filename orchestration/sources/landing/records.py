@@ -11,7 +11,8 @@ from orchestration.sources.config import Source
 from orchestration.sources.connectors.protocol import TOTALLED_TABLES
 from orchestration.sources.contract import TABLES
 from orchestration.sources.landing.planning import Plan
-from orchestration.sources.mapping import MappingQuery, mapping_query, quoted
+from orchestration.sources.mapping import Audit, MappingQuery, mapping_query
+from orchestration.sources.sql_text import quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,7 +58,7 @@ def record_repairs(
     )
     picked = plan.picked_fields
     for number, query in sorted(queries.items()):
-        for audit in query.audits:
+        for audit in _with_effect(connection, number, query):
             if picked:
                 keys = f"(select _feed, _seq, _row_key from temp.picked_rows where _feed = {number})"
                 only_kept = audit.repair == "default" and audit.field in picked
@@ -100,6 +101,17 @@ def record_repairs(
             f"join new_rows as landed using (_row_key) where variant.value <> landed.{value} order by all",
             {"system": plan.source_system, "table": plan.table.name, "field": name},
         )
+
+
+def _with_effect(connection: duckdb.DuckDBPyConnection, number: int, query: MappingQuery) -> list[Audit]:
+    """The steps of a mapping that changed any value of its feed; most change none."""
+    if not query.audits:
+        return []
+    changed = ", ".join(
+        f"bool_or({quoted(audit.before)} is distinct from {quoted(audit.after)})" for audit in query.audits
+    )
+    row = connection.execute(f"select {changed} from temp.mapped_{number}").fetchone()
+    return [audit for audit, has_effect in zip(query.audits, row or (), strict=True) if has_effect]
 
 
 def record_totals(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestration.sources.connectors.file_formats import counting
 from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.errors import SourceError
-from orchestration.sources.mapping import literal
+from orchestration.sources.sql_text import literal
 from orchestration.sources.waiting import Watch
 
 if TYPE_CHECKING:

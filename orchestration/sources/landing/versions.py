@@ -14,7 +14,8 @@ from orchestration.sources.landing.occurrences import number_occurrences
 from orchestration.sources.landing.planning import Plan
 from orchestration.sources.landing.records import NO_LONGER_LISTED, record_repairs, record_totals
 from orchestration.sources.landing.temporary import drop, make
-from orchestration.sources.mapping import MappingQuery, literal, mapping_query, quoted
+from orchestration.sources.mapping import MappingQuery, mapping_query
+from orchestration.sources.sql_text import literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -205,8 +206,31 @@ def _map_feeds(
                 valid=f"columns found: {', '.join(feed.columns)}",
                 remedy="correct the expression; use try_cast where a value may be ill-formed",
             ) from error
+        _refuse_ambiguous(connection, plan, feed, query)
         queries[feed.number] = query
     return queries
+
+
+def _refuse_ambiguous(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, feed: Feed, query: MappingQuery
+) -> None:
+    """Raise SourceError where a day can be read in two ways: whoever picks one of them guesses."""
+    for field, readings in query.ambiguities.items():
+        name = quoted(readings)
+        rows = connection.execute(
+            f"select {name}, _source_file, _source_row, count(*) over () from temp.mapped_{feed.number} "
+            f"where {name} is not null order by _seq limit 2"
+        ).fetchall()
+        if rows:
+            shown = "; ".join(
+                f"{said} ({file}{'' if row is None else f', row {row}'})" for said, file, row, _ in rows
+            )
+            raise SourceError(
+                plan.where,
+                f"{rows[0][3]:,} values of {field} can be read as two days: {shown}",
+                valid="formats of which one alone fits each value",
+                remedy="keep the format the source writes in, or tell the rows apart with `sql`",
+            )
 
 
 def _key_sql(table: Table) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestration.night_book import published_nights
 from orchestration.sources.contract import TABLES
-from orchestration.sources.mapping import quoted
+from orchestration.sources.sql_text import quoted
 
 if TYPE_CHECKING:
     import duckdb

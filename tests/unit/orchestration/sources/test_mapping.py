@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.sources.contract import CONTRACT, Field, FieldType
-from orchestration.sources.field_mapping import DECIMAL_FORMATS, Mapped, Repair
+from orchestration.sources.field_mapping import Mapped, Repair
 from orchestration.sources.mapped_columns import unmapped_columns
-from orchestration.sources.mapping import quoted, repair_sql, type_sql
+from orchestration.sources.sql_text import quoted
+from orchestration.sources.value_forms import repair_sql, type_sql
 
 ZONE = "America/New_York"
 
@@ -77,14 +78,33 @@ def test_a_time_with_offset_is_moved_to_the_company_clock(
     assert read(engine, "timestamp", utc) == local.isoformat(" ")
 
 
-@settings(max_examples=100, deadline=None)
-@given(amount=amounts, sample=st.sampled_from(DECIMAL_FORMATS))
-def test_any_amount_is_read_exactly_in_its_format(engine: Any, amount: Decimal, sample: str) -> None:
-    thousands, point = {"1,234.56": (",", "."), "1.234,56": (".", ","), "1 234,56": (" ", ",")}.get(
-        sample, ("", ",")
-    )
-    grouped = f"{amount:,.2f}".replace(",", "\x01").replace(".", point).replace("\x01", thousands)
-    assert Decimal(str(read(engine, "decimal", grouped, sample))) == amount
+@settings(max_examples=150, deadline=None)
+@given(
+    amount=amounts,
+    separators=st.sampled_from(
+        [",.", ".,", " ,", "'.", ("", ","), ("\u202f", ","), ("\u00a0", "."), ("’", ".")]
+    ),
+    shape=st.sampled_from(
+        ["{-}{}", "{}{-}", "{(}{}{)}", "€{-}{}", "{-}€ {}", "{}{-} EUR", "({}) zł", " {-}{} ", "{} {Dr}"]
+    ),
+)
+def test_any_amount_is_read_exactly_by_a_sample(
+    engine: Any, amount: Decimal, separators: tuple[str, str], shape: str
+) -> None:
+    thousands, point = separators
+    is_minus = amount < 0
+
+    def written(amount: Decimal) -> str:
+        number = f"{abs(amount):,.2f}".replace(",", "\x01").replace(".", point).replace("\x01", thousands)
+        minus = amount < 0
+        text = shape.replace("{-}", "-" if minus else "").replace("{Dr}", "Cr" if minus else "Dr")
+        text = text.replace("{(}", "(" if minus else "").replace("{)}", ")" if minus else "")
+        return text.replace("{}", number)
+
+    if shape.startswith("({"):
+        amount = -abs(amount)
+    sample = written(Decimal("1234.56"))
+    assert Decimal(str(read(engine, "decimal", written(amount), sample))) == amount, (sample, is_minus)
     assert read(engine, "decimal", f"{amount:f}") == f"{amount:f}"
 
 
@@ -116,7 +136,27 @@ def test_a_value_is_rewritten_to_something_well_formed_or_left_alone(
         ("decimal", "1,000", (), "1,000"),
         ("decimal", "1,00,000.00", ("1,234.56",), "1,00,000.00"),
         ("decimal", "1.234,56", ("1,234.56",), "1.234,56"),
-        ("decimal", "(5.00)", (), "(5.00)"),
+        ("decimal", "(5.00)", (), "-5.00"),
+        ("decimal", "5.00-", (), "-5.00"),
+        ("decimal", "--5.00", (), "--5.00"),
+        ("decimal", "(5.00)-", (), "(5.00)-"),
+        ("decimal", "-", (), "-"),
+        ("decimal", "12%", (), "12%"),
+        ("decimal", "$5.00", (), "$5.00"),  # whose currency is for the sample to say
+        ("decimal", "$5.00", ("€1,234.56",), "$5.00"),
+        ("decimal", "1€234", ("€1,234.56",), "1€234"),
+        ("decimal", "１２，３４５．６", ("1,234.56",), "12345.6"),
+        ("decimal", "△1,234", ("1,234",), "-1234"),
+        ("decimal", "1,23,456.78", ("12,34,567.00",), "123456.78"),
+        ("decimal", "1,234.56 Cr", ("1,234.56 Dr",), "-1234.56"),
+        ("decimal", "1.190,00 S", ("1.234,56 H",), "1190.00"),
+        ("decimal", "1.234", ("1.234,56",), "1234"),
+        ("decimal", "1.234", ("1234,56",), "1.234 (ambiguous: thousands or decimals?)"),
+        ("decimal", "1,234", ("1,234.56", "1.234,56"), "1,234 (ambiguous: thousands or decimals?)"),
+        ("decimal", "1,234.5", ("1,234.56", "1.234,56"), "1234.5"),
+        ("date", "45931", ("excel",), "2025-10-01"),
+        ("timestamp", "45931.5", ("excel",), "2025-10-01 12:00:00"),
+        ("date", "59", ("excel",), "59"),  # one of the days that spreadsheets miscount
         ("integer", "5.0", (), "5"),
         ("integer", "5.5", (), "5.5"),
         ("boolean", "T", (), "true"),
