@@ -1,34 +1,22 @@
-"""How a configuration file describes sources: kinds, tables, files and the mapping of each field."""
+"""How a configuration file describes sources: databases, REST services, and which kinds there are."""
 
 from __future__ import annotations
 
-import codecs
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from orchestration.sources.field_mapping import Mapped, Section
+from orchestration.sources.file_config import FileSource, FileTable
 
-FileFormat = Literal["csv", "json", "jsonl", "parquet", "excel"]
-Delivery = Literal["changes", "snapshot", "latest_snapshot", "open_items"]
 # How a table that is read in full may be meant otherwise than as the whole of it.
 FullDelivery = Literal["open_items"]
 Paginator = Literal["page_number", "offset", "cursor", "link_header", "next_url", "single_page"]
 
 DATABASE_SCHEMES = ("sqlite", "postgresql", "postgres", "mysql", "mssql", "oracle", "redshift")
-FORMAT_OF_SUFFIX: dict[str, FileFormat] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".xlsx": "excel",
-}
 # Parameters and headers whose values are nobody's business.
 CREDENTIAL_NAME = re.compile(r"(?i)key|token|secret|passw|pwd|auth|sig|credential|session")
 
@@ -51,100 +39,6 @@ class DatabaseTable(Mapped):
         if self.delivery is not None and self.cursor is not None:
             raise ValueError("delivery: open_items reads the whole list every night; leave `cursor` out")
         return self
-
-
-class FileFeed(Mapped):
-    """Files of one layout; `files` are paths or glob patterns relative to the configuration file."""
-
-    name: str | None = None
-    files: tuple[str, ...]
-    format: FileFormat | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    sheet: str | None = None
-    # How the date in the files' names is written (strptime), which says which of them is the newer.
-    name_date: str | None = None
-
-    @field_validator("name_date")
-    @classmethod
-    def _orders_by_year(cls, value: str | None) -> str | None:
-        if value is not None and not re.search("%[Yy]", value):
-            raise ValueError("says no year; valid is for example %d%m%Y, %Y-%m or %b%Y")
-        return value
-
-    @field_validator("files", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator("files")
-    @classmethod
-    def _known_format(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("names no file; give at least one path or glob pattern")
-        folder = (info.context or {}).get("folder")
-        if folder is not None:
-            value = tuple(str(Path(folder, path)) for path in value)
-        return value
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                codecs.lookup(value)
-            except LookupError as error:
-                raise ValueError("is no known encoding; valid are for example utf-8, cp1252") from error
-        return value
-
-    @field_validator("delimiter")
-    @classmethod
-    def _one_character(cls, value: str | None) -> str | None:
-        if value is not None and len(value) != 1:
-            raise ValueError('must be one character, for example ",", ";", "|" or "\\t"')
-        return value
-
-    @model_validator(mode="after")
-    def _format_is_known(self) -> FileFeed:
-        for path in self.files:
-            if self.format is None and Path(path).suffix.lower() not in FORMAT_OF_SUFFIX:
-                raise ValueError(
-                    f"the format of {Path(path).name} cannot be told from its name; "
-                    f"set format to one of csv, json, jsonl, parquet, excel"
-                )
-        return self
-
-    @property
-    def label(self) -> str:
-        """The feed's name in `_source_file` where one label stands for all of its files."""
-        return Path(self.files[0]).name
-
-    def format_of(self, path: Path) -> FileFormat:
-        """The format of one matching file: as configured, else by its suffix."""
-        return self.format or FORMAT_OF_SUFFIX.get(path.suffix.lower(), "csv")
-
-
-class FileTable(Section):
-    """Files that fill one contract table: one feed written inline, or several under `feeds`.
-
-    `delivery: changes` (default): each file brings new or changed rows, nothing is ever deleted.
-    `delivery: snapshot`: the files together are the whole table, rows that vanished become tombstones.
-    `delivery: latest_snapshot`: of the files that match, the newest by its name is the whole table.
-    `delivery: open_items` (invoices): the newest file lists what is open; what leaves the list was cleared.
-    """
-
-    feeds: tuple[FileFeed, ...] = Field(min_length=1)
-    delivery: Delivery = "changes"
-    key_space: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _inline_feed(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "feeds" in value:
-            return value
-        table_keys = {"delivery", "key_space"}
-        inline = {key: item for key, item in value.items() if key not in table_keys}
-        return {"feeds": [inline], **{key: item for key, item in value.items() if key in table_keys}}
 
 
 class RestTable(Mapped):
@@ -219,14 +113,6 @@ class DatabaseSource(Section):
             path = url.split(":///", 1)[-1]
             return SecretStr(f"sqlite:///{Path(folder, path)}")
         return value
-
-
-class FileSource(Section):
-    """Files in folders: CSV, JSON lines, Parquet or Excel."""
-
-    name: str = ""
-    kind: Literal["files"]
-    tables: dict[str, FileTable] = Field(min_length=1)
 
 
 class RestSource(Section):

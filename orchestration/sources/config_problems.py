@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestration.sources.amounts import amount_format
-from orchestration.sources.config import DatabaseTable, FileFeed, SourceTable, mapped_parts
+from orchestration.sources.config import DatabaseTable, SourceTable, mapped_parts
 from orchestration.sources.contract import CONTRACT, Table
 from orchestration.sources.contract import Field as ContractField
 from orchestration.sources.errors import closest
 from orchestration.sources.field_mapping import FieldMapping, Lookup
+from orchestration.sources.file_config import FileFeed
 from orchestration.sources.value_forms import EXCEL_DAYS
 
 FilePath = tuple[str | int, ...]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.sources.connectors.headers import HEADER_WITHIN, Header, header_of
 from orchestration.sources.connectors.source_file import BATCH_ROWS, SourceFile, first_line
 from orchestration.sources.errors import SourceError
+from orchestration.sources.file_config import FileLayout
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,15 +73,19 @@ def _open_sheet(where: str, path: Path, sheet: str | None) -> Iterator[Any]:
             book.close()
 
 
-def excel_header(where: str, path: Path, sheet: str | None) -> tuple[tuple[str, ...], str]:
+def excel_header(where: str, path: Path, layout: FileLayout, wanted: Collection[str]) -> tuple[Header, str]:
     """The column names of a sheet, the first where none is named, and its title."""
-    with _open_sheet(where, path, sheet) as page:
-        first = next(page.iter_rows(max_row=1, max_col=_EXCEL_COLUMNS, values_only=True), ())
-        while first and first[-1] is None:
-            first = first[:-1]
-        if not first:
+    with _open_sheet(where, path, layout.sheet) as page:
+        rows = []
+        for row in page.iter_rows(max_row=HEADER_WITHIN, max_col=_EXCEL_COLUMNS, values_only=True):
+            while row and row[-1] is None:
+                row = row[:-1]
+            rows.append(["" if value is None else str(value).strip() for value in row])
+        if not any(rows):
             raise SourceError(where, f"sheet {page.title!r} has no header", valid="column names in row 1")
-        return tuple("" if value is None else str(value).strip() for value in first), page.title
+        return header_of(
+            where, layout, lambda number: (rows[number - 1], number), len(rows), wanted
+        ), page.title
 
 
 def excel_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -86,12 +93,7 @@ def excel_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Itera
     with _open_sheet(where, file.path, file.sheet) as page:
         values: list[list[str | None]] = [[] for _ in file.columns]
         numbers: list[int] = []
-        rows = page.iter_rows(min_row=2, max_col=len(file.columns), values_only=True)
-        for number, row in enumerate(rows, start=1):
-            if number >= _EXCEL_ROWS:
-                raise SourceError(where, f"has a row beyond {_EXCEL_ROWS:,}", remedy="deliver the file again")
-            if all(value is None for value in row):
-                continue
+        for number, row in _data_rows(where, file, page):
             numbers.append(number)
             for position, column in enumerate(values):
                 column.append(_excel_text(row[position]) if position < len(row) else None)
@@ -99,6 +101,20 @@ def excel_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Itera
                 yield _excel_batch(file, columns, values, numbers)
                 values, numbers = [[] for _ in file.columns], []
         yield _excel_batch(file, columns, values, numbers)
+
+
+def _data_rows(where: str, file: SourceFile, page: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """The rows below the header that hold anything, numbered from 1, without those of the footer."""
+    held: deque[tuple[int, tuple[Any, ...]]] = deque()
+    rows = page.iter_rows(min_row=file.header.skipped + 1, max_col=len(file.columns), values_only=True)
+    for number, row in enumerate(rows, start=1):
+        if number >= _EXCEL_ROWS:
+            raise SourceError(where, f"has a row beyond {_EXCEL_ROWS:,}", remedy="deliver the file again")
+        if all(value is None for value in row):
+            continue
+        held.append((number, row))
+        if len(held) > file.layout.footer:
+            yield held.popleft()
 
 
 def _excel_batch(

@@ -6,20 +6,24 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestration.sources.config import FileFeed, FileFormat
 from orchestration.sources.connectors.csv_files import (
     LONGEST_LINE,
     csv_error,
-    csv_header,
+    csv_source_sql,
     encoding_of,
+    look_at_csv,
+    open_quote,
     plain_copy,
+    uneven_row,
 )
 from orchestration.sources.connectors.excel_files import excel_batches, excel_header, refuse_oversized
+from orchestration.sources.connectors.packing import packing_of, unpacked
 from orchestration.sources.connectors.source_file import (
     BATCH_ROWS,
     Fingerprint,
@@ -29,6 +33,7 @@ from orchestration.sources.connectors.source_file import (
     state_of,
 )
 from orchestration.sources.errors import SourceError, TransientSourceError
+from orchestration.sources.file_config import FileFormat, FileLayout
 from orchestration.sources.sql_text import literal, quoted
 
 if TYPE_CHECKING:
@@ -38,13 +43,13 @@ LONGEST_RECORD = 64 * 2**20
 _TAIL = 4096
 
 
-def find_files(where: str, feed: FileFeed) -> list[tuple[Path, str]]:
-    """The files that match a feed, sorted, each with its label: its path below the pattern's fixed folder.
+def find_files(where: str, layout: FileLayout) -> list[tuple[Path, str]]:
+    """The files that match a layout, sorted, each with its label: its path below the pattern's fixed folder.
 
     Raises SourceError where a pattern matches nothing.
     """
     found: dict[Path, str] = {}
-    for pattern in feed.files:
+    for pattern in layout.files:
         matches = sorted(Path(name) for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
         if not matches and Path(pattern).is_file():
             matches = [Path(pattern)]
@@ -75,16 +80,15 @@ def _fixed_folder(pattern: str) -> Path:
     return Path(*fixed) if fixed else Path()
 
 
-def fingerprint(where: str, feed: FileFeed, path: Path) -> Fingerprint:
+def fingerprint(where: str, layout: FileLayout, path: Path) -> Fingerprint:
     """Look at a file's bytes, without reading a value.
 
     Raises SourceError where it cannot be opened, or was not written to its end (told at once, whatever its size),
     and TransientSourceError where it changes meanwhile.
     """
-    kind = feed.format_of(path)
-    with _clear_errors(where, kind):
+    with _clear_errors(where, layout.format_of(path)):
         seen = state_of(path)
-        _refuse_unwritten(where, path, kind)
+        _refuse_unwritten(where, layout, path)
         with path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
         refuse_changed(where, path, seen)
@@ -92,32 +96,54 @@ def fingerprint(where: str, feed: FileFeed, path: Path) -> Fingerprint:
 
 
 def inspect_file(
-    where: str, feed: FileFeed, path: Path, label: str, seen: Fingerprint | None = None
+    where: str,
+    layout: FileLayout,
+    path: Path,
+    label: str,
+    seen: Fingerprint | None = None,
+    wanted: Collection[str] = (),
 ) -> SourceFile:
     """Look at a file: format, encoding, delimiter, columns. `seen` is its fingerprint, where it has been taken.
 
-    Raises SourceError where it is empty, cannot be decoded, is not what its format says, or unpacks to more than can
-    be read; TransientSourceError where it is not the file of the fingerprint any more.
+    The header is looked for where the `wanted` names stand, unless the layout says its line. Raises SourceError where
+    the file is empty, cannot be decoded, is not what its format says, or unpacks to more than can be read;
+    TransientSourceError where it is not the file of the fingerprint any more.
     """
-    kind = feed.format_of(path)
-    with _clear_errors(where, kind):
+    with _clear_errors(where, layout.format_of(path)):
         seen = seen or state_of(path)
         refuse_changed(where, path, seen)
         if seen.size_bytes == 0:
             raise SourceError(where, "the file is empty (0 bytes)", remedy="deliver the file again")
-        _refuse_unwritten(where, path, kind)
-        if kind == "csv":
-            encoding = encoding_of(where, path, feed.encoding, LONGEST_LINE)
-            header, delimiter = csv_header(where, path, encoding, feed.delimiter)
-            return SourceFile(path, label, seen, kind, header, encoding, delimiter)
-        if kind == "excel":
-            refuse_oversized(where, path)
-            columns, sheet = excel_header(where, path, feed.sheet)
-            return SourceFile(path, label, seen, kind, columns, sheet=sheet)
-        if kind in ("jsonl", "json"):
-            encoding_of(where, path, "utf-8")
-        columns, has_records = _queried_columns(where, path, kind)
-        return SourceFile(path, label, seen, kind, columns, has_records=has_records)
+        _refuse_unwritten(where, layout, path)
+        with unpacked(where, layout, path) as (plain, name):
+            kind = layout.format_of(Path(name))
+            if plain.stat().st_size == 0:
+                raise SourceError(
+                    where, "the packed file is empty (0 bytes)", remedy="deliver the file again"
+                )
+            file = SourceFile(path, label, seen, kind, (), layout)
+            return _looked_at(where, file, plain, wanted)
+
+
+def _looked_at(where: str, file: SourceFile, path: Path, wanted: Collection[str]) -> SourceFile:
+    """`file` with what is seen of it in `path`, where it lies unpacked."""
+    layout, kind = file.layout, file.format
+    if kind == "csv":
+        encoding = encoding_of(where, path, layout.encoding, LONGEST_LINE)
+        dialect = look_at_csv(where, path, encoding, layout, wanted)
+        header = dialect.header
+        return replace(
+            file, columns=header.names, header=header, encoding=encoding, delimiter=dialect.delimiter
+        )
+    if kind == "excel":
+        refuse_oversized(where, path)
+        header, sheet = excel_header(where, path, layout, wanted)
+        return replace(file, columns=header.names, header=header, sheet=sheet)
+    if kind in ("jsonl", "json"):
+        encoding_of(where, path, "utf-8")
+    columns, has_records = _queried_columns(where, layout, path, kind)
+    hint = _list_within(path) if kind == "json" and layout.records is None and len(columns) < 20 else ""
+    return replace(file, columns=columns, has_records=has_records, hint=hint)
 
 
 def read_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -129,10 +155,11 @@ def read_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Iterat
     with _clear_errors(where, file.format):
         refuse_changed(where, file.path, file.fingerprint)
         try:
-            if file.format == "excel":
-                yield from excel_batches(where, file, columns)
-            elif file.has_records:
-                yield from _queried_batches(where, file, columns)
+            with unpacked(where, file.layout, file.path) as (plain, _):
+                if file.format == "excel":
+                    yield from excel_batches(where, replace(file, path=plain), columns)
+                elif file.has_records:
+                    yield from _queried_batches(where, replace(file, path=plain), columns)
         except SourceError:
             # Where the file changed meanwhile, that is the reason.
             refuse_changed(where, file.path, file.fingerprint)
@@ -147,14 +174,16 @@ def _queried_batches(where: str, file: SourceFile, columns: Sequence[str]) -> It
     copy = plain_copy(file) if file.format == "csv" else None
     row = 0
     try:
-        query = _select(copy or file.path, file, columns)
+        # A copy holds the data alone.
+        query = _select(copy or file.path, file, columns, skip=0 if copy is not None else file.header.skipped)
         reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         for batch in reader:
             numbered = batch.append_column("_source_row", counting(row + 1, batch.num_rows))
             row += batch.num_rows
             yield numbered
     except duckdb.Error as error:
-        raise _read_error(where, file, copy or file.path, error) from error
+        above = file.header.skipped if copy is not None else 0
+        raise _read_error(where, file, copy or file.path, above, error) from error
     finally:
         connection.close()
         if copy is not None:
@@ -184,9 +213,9 @@ def _clear_errors(where: str, kind: str) -> Iterator[None]:
         ) from error
 
 
-def _refuse_unwritten(where: str, path: Path, kind: FileFormat) -> None:
+def _refuse_unwritten(where: str, layout: FileLayout, path: Path) -> None:
     """Raise where the end of a file, or a part of a text file, was reserved on disk and never written."""
-    is_text = kind in ("csv", "json", "jsonl")
+    is_text = layout.format_of(path) in ("csv", "json", "jsonl") and packing_of(layout, path) is None
     with path.open("rb") as handle:
         size = hole = os.fstat(handle.fileno()).st_size
         handle.seek(max(0, size - _TAIL))
@@ -220,7 +249,7 @@ def counting(start: int, count: int) -> pa.Array:
     )
 
 
-def _select(path: Path, file: SourceFile, columns: Sequence[str]) -> str:
+def _select(path: Path, file: SourceFile, columns: Sequence[str], *, skip: int) -> str:
     positions = {name: number for number, name in reversed(list(enumerate(file.columns)))}
     names = [f"c{number}" for number in range(len(columns))]
 
@@ -232,21 +261,30 @@ def _select(path: Path, file: SourceFile, columns: Sequence[str]) -> str:
 
     where = literal(str(path))
     if file.format == "csv":
-        types = ", ".join(f"'h{number}': 'VARCHAR'" for number in range(len(file.columns)))
-        return (
-            f"select {pick(lambda column: f'h{positions[column]}')} from read_csv({where}, "
-            f"columns={{{types}}}, auto_detect=false, header=false, skip=1, delim={literal(file.delimiter)}, "
-            "quote='\"', escape='\"', nullstr='', strict_mode=true, null_padding=false, "
-            f"max_line_size={LONGEST_LINE})"
-        )
+        cell = "nullif(trim(h{}), '')" if file.layout.trim else "h{}"
+        chosen = pick(lambda column: cell.format(positions[column]))
+        return f"select {chosen} from {csv_source_sql(path, file, skip)}"
     if file.format == "parquet":
         return (
             f"select {pick(lambda column: f'cast({quoted(column)} as varchar)')} from read_parquet({where})"
         )
-    return (
-        f"select {pick(lambda column: f'json ->> {literal(_json_path(column))}')} "
-        f"from read_json_objects({where}, format='auto', maximum_object_size={LONGEST_RECORD})"
-    )
+    chosen = pick(lambda column: f"json ->> {literal(_json_path(column))}")
+    return f"select {chosen} from {_records_sql(file.layout, path)}"
+
+
+def _records_sql(layout: FileLayout, path: Path) -> str:
+    """The engine's table of the records of a JSON file, in its column `json`."""
+    size = LONGEST_RECORD if layout.records is None else max(LONGEST_RECORD, path.stat().st_size + 1)
+    objects = f"read_json_objects({literal(str(path))}, format='auto', maximum_object_size={size})"
+    if layout.records is None:
+        return objects
+    at = literal(_path_of_list(layout.records) + "[*]")
+    return f"(select unnest(json_extract(json, {at})) as json from {objects})"
+
+
+def _path_of_list(records: str) -> str:
+    names = records.removesuffix("[*]").removeprefix("$").strip(".").split(".")
+    return "$" + "".join(_json_path(name)[1:] for name in names)
 
 
 def _json_path(key: str) -> str:
@@ -254,27 +292,65 @@ def _json_path(key: str) -> str:
     return f'$."{escaped}"'
 
 
-def _queried_columns(where: str, path: Path, kind: FileFormat) -> tuple[tuple[str, ...], bool]:
+def _queried_columns(
+    where: str, layout: FileLayout, path: Path, kind: FileFormat
+) -> tuple[tuple[str, ...], bool]:
     """The columns of a Parquet or JSON file, and whether it holds any record."""
     import duckdb
 
-    file = literal(str(path))
     connection = duckdb.connect()
     try:
         if kind == "parquet":
-            rows = connection.execute(f"describe select * from read_parquet({file})").fetchall()
+            rows = connection.execute(f"describe select * from read_parquet({literal(str(path))})").fetchall()
             return tuple(row[0] for row in rows), True
-        objects = f"read_json_objects({file}, format='auto', maximum_object_size={LONGEST_RECORD})"
+        objects = _records_sql(layout, path)
         rows = connection.execute(
             "select key from (select unnest(json_keys(json)) as key, place from "
             f"(select json, row_number() over () as place from {objects})) group by key order by min(place), key"
         ).fetchall()
         is_empty = not rows and connection.execute(f"select 1 from {objects} limit 1").fetchone() is None
+        if is_empty and layout.records is not None:
+            _refuse_missing_list(where, layout, path, connection)
         return tuple(row[0] for row in rows), not is_empty
     except duckdb.Error as error:
         raise _unreadable(where, kind, error) from error
     finally:
         connection.close()
+
+
+def _refuse_missing_list(where: str, layout: FileLayout, path: Path, connection: Any) -> None:
+    """Raise where a document has no list at `records`: an empty one is no rows, none at all is a mistake."""
+    whole = layout.model_copy(update={"records": None})
+    at = literal(_path_of_list(layout.records or ""))
+    found = connection.execute(
+        f"select count(*) from {_records_sql(whole, path)} where json_type(json, {at}) = 'ARRAY'"
+    ).fetchone()
+    if found is not None and found[0] == 0:
+        raise SourceError(
+            where, f"has no list at {layout.records!r}", remedy=_list_within(path) or "correct `records`"
+        )
+
+
+def _list_within(path: Path) -> str:
+    """What to write under `records` where a document wraps its list of records in objects; '' where it does not."""
+    import duckdb
+
+    connection = duckdb.connect()
+    try:
+        objects = (
+            f"read_json_objects({literal(str(path))}, format='auto', maximum_object_size={LONGEST_RECORD})"
+        )
+        rows = connection.execute(
+            f"select fullkey from (select json from {objects} limit 1) as document, json_tree(document.json) as node "
+            "where node.type = 'ARRAY' and node.fullkey not like '%[%' "
+            "and json_type(node.value, '$[0]') = 'OBJECT' limit 3"
+        ).fetchall()
+    except duckdb.Error:
+        return ""
+    finally:
+        connection.close()
+    paths = [row[0].removeprefix("$.").replace('"', "") for row in rows]
+    return f"set `records: {paths[0]}`, where the list of records stands" if paths else ""
 
 
 def _unreadable(where: str, kind: FileFormat, error: Exception) -> SourceError:
@@ -289,15 +365,19 @@ def _unreadable(where: str, kind: FileFormat, error: Exception) -> SourceError:
     )
 
 
-def _read_error(where: str, file: SourceFile, path: Path, error: Exception) -> SourceError:
-    """What was wrong with `path`, which is the file or a plain copy of it, in the reader's or in clearer words."""
+def _read_error(where: str, file: SourceFile, path: Path, above: int, error: Exception) -> SourceError:
+    """What was wrong with `path`, which is the file or a plain copy of it, in the reader's or in clearer words.
+
+    `above` lines of the file are not in `path`.
+    """
     text = str(error)
     line = re.search(r"CSV Error on Line: (\d+)", text)
     if line is None:
         if file.format == "csv":
-            return csv_error(where, file, path)
+            return csv_error(where, file, path, above)
         return _unreadable(where, file.format, error)
-    at = f"line {line.group(1)}"
+    number = int(line.group(1))
+    at = f"line {number + above}"
     longest = re.search(r"Maximum line size of (\d+) bytes exceeded. Actual Size:(\d+)", text)
     if longest:
         limit, actual = int(longest.group(1)), int(longest.group(2))
@@ -307,26 +387,12 @@ def _read_error(where: str, file: SourceFile, path: Path, error: Exception) -> S
             valid=f"at most {limit >> 20} MiB ({limit:,} bytes)",
             remedy="see whether a quote is left open or line ends are lacking; shorten the value",
         )
-    counted = re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text)
+    counted = re.search(r"Expected Number of Columns: \d+ Found: (\d+)", text)
     if counted:
-        expected, found = int(counted.group(1)), int(counted.group(2))
-        likely = "the file looks truncated" if found < expected else "a delimiter stands unquoted in a value"
-        return SourceError(
-            where,
-            f"{at} has {found} columns; {likely}",
-            valid=f"{expected} columns separated by {file.delimiter!r}, as in the header",
-            remedy="deliver the whole file again, or set `delimiter`",
-        )
+        return uneven_row(where, file, path, number, above, int(counted.group(1)))
     if "unterminated quote" in text:
-        told = csv_error(where, file, path)
-        if "expected after" in told.received:
-            return told
-        return SourceError(
-            where,
-            f"a quote opened on {at} is never closed; the file looks truncated",
-            valid='values in "…", quotes inside doubled',
-            remedy="deliver the whole file again",
-        )
+        told = csv_error(where, file, path, above)
+        return told if "expected after" in told.received else open_quote(where, number + above)
     return SourceError(
         where, f"{at}: {first_line(error)}", remedy="mend that line, or deliver the file again"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from orchestration.sources.config import DatabaseSource, FileSource, RestSource, Source
+from orchestration.sources.config import DatabaseSource, RestSource, Source
 from orchestration.sources.connectors.database import Database
 from orchestration.sources.connectors.files import Files
 from orchestration.sources.connectors.protocol import Connector, Visit
 from orchestration.sources.connectors.rest import Rest
 from orchestration.sources.errors import SourceError
+from orchestration.sources.file_config import FileSource
 
 
 def connector_of(source: Source, visit: Visit) -> Connector:

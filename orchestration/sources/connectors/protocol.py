@@ -60,6 +60,11 @@ class Reading:
     # Every column the source showed, mapped or not; empty where nothing was opened.
     found_columns: tuple[str, ...] = ()
     read_files: list[SourceFile] = field(default_factory=list)
+    # Files that a query reads without tracing its rows to them, and those of an earlier night that have gone.
+    beside: list[SourceFile] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    # Labels of rows that are traced to no file.
+    made_labels: list[str] = field(default_factory=list)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)

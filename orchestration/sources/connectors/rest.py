@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from orchestration.sources.config import FileFeed, RestSource, RestTable
+from orchestration.sources.config import RestSource, RestTable
 from orchestration.sources.connectors import file_formats, rest_pages
 from orchestration.sources.connectors.files import stream_of
 from orchestration.sources.connectors.protocol import Feed, History, Reading, Visit, less_days
 from orchestration.sources.contract import CONTRACT
+from orchestration.sources.file_config import FileLayout
 from orchestration.sources.mapped_columns import check_columns, needed_columns
 
 
@@ -48,7 +49,7 @@ class Rest:
             reading.feeds = [Feed(number, None, table, [], lambda: iter(()), is_empty=True)]
             return reading
         answer = file_formats.inspect_file(
-            where, FileFeed(files=(str(target),), format="jsonl"), target, label
+            where, FileLayout(files=(str(target),), format="jsonl"), target, label
         )
         check_columns(where, table, contract, answer.columns)
         reading.found_columns = answer.columns

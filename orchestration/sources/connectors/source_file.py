@@ -6,8 +6,9 @@ import glob
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration.sources.config import FileFormat
+from orchestration.sources.connectors.headers import Header
 from orchestration.sources.errors import TransientSourceError
+from orchestration.sources.file_config import FileFormat, FileLayout
 
 BATCH_ROWS = 122_880
 
@@ -21,11 +22,15 @@ class Fingerprint:
     content_hash: str = ""
 
 
+_NO_HEADER = Header((), (), 0)
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One file of a feed, looked at but not read: its label in the data, fingerprint, dialect and columns.
 
-    `has_records` is false where a JSON file holds none, and so has no columns either.
+    `has_records` is false where a JSON file holds none, and so has no columns either. `is_selected` says that what
+    lands of it is what a query takes. `hint` tells where other columns might be found.
     """
 
     path: Path
@@ -33,10 +38,14 @@ class SourceFile:
     fingerprint: Fingerprint
     format: FileFormat
     columns: tuple[str, ...]
+    layout: FileLayout
+    header: Header = _NO_HEADER
     encoding: str = "utf-8"
     delimiter: str = ","
     sheet: str | None = None
     has_records: bool = True
+    is_selected: bool = False
+    hint: str = ""
 
     @property
     def shown_name(self) -> str:

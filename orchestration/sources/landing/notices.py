@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from orchestration.night_book import published_nights
+from orchestration.sources.connectors.source_file import SourceFile
 from orchestration.sources.landing.planning import Plan
 from orchestration.sources.landing.records import LandingResult
 
@@ -61,11 +62,7 @@ def about_empty_deliveries(
     told = [
         f"{plan.where}: {line}"
         for file in plan.read_files
-        if (
-            line := _about_file(
-                plan, file.shown_name, file.format, counts.get(file.label), before.get(file.label)
-            )
-        )
+        if (line := _about_file(plan, file, counts.get(file.label), before.get(file.label)))
     ]
     if any(read for read, _, _ in counts.values()):
         return told
@@ -116,11 +113,13 @@ def about_a_silent_night(
 
 
 def _about_file(
-    plan: Plan, name: str, kind: str, counted: tuple[int, int, int] | None, before: int | None
+    plan: Plan, file: SourceFile, counted: tuple[int, int, int] | None, before: int | None
 ) -> str | None:
-    read = counted[0] if counted else 0
+    name, read = file.shown_name, counted[0] if counted else 0
     if read == 0 and (plan.delivers_changes or before != 0):
-        holds = "holds a header and no rows" if kind in ("csv", "excel") else "holds no rows"
+        holds = "holds a header and no rows" if file.format in ("csv", "excel") else "holds no rows"
+        if file.is_selected:
+            holds = "holds no row that its `from` takes"
         return f"file {name} {holds}" + (f", {before:,} when it was last read" if before else "")
     if plan.delivers_changes and before is not None and read < before:
         return f"file {name} holds {read:,} rows, {before:,} when it was last read; under `delivery: changes` they stay"

@@ -11,7 +11,7 @@ from orchestration.sources.config import Source
 from orchestration.sources.connectors.protocol import TOTALLED_TABLES
 from orchestration.sources.contract import TABLES
 from orchestration.sources.landing.planning import Plan
-from orchestration.sources.mapping import Audit, MappingQuery, mapping_query
+from orchestration.sources.mapping import Audit, MappingQuery, define_amounts, mapping_query
 from orchestration.sources.sql_text import quoted
 
 if TYPE_CHECKING:
@@ -136,8 +136,10 @@ def record_totals(
             lookups=str,
             only=feed.only,
         )
+        define_amounts(connection, query)
         rows = f"({query.sql})"
-    replaced = [*plan.gone, *(file.label for file in plan.read_files)] if plan.read_files else plan.file_names
+    traced = [*(file.label for file in plan.read_files), *plan.made_labels]
+    replaced = [*plan.gone, *traced] if traced else plan.file_names
     for name in replaced:
         connection.execute(
             "delete from ops.source_total where source_system = ? and table_name = ? and source_file = ?",
@@ -274,13 +276,13 @@ def rows_by_file(connection: duckdb.DuckDBPyConnection, plan: Plan) -> dict[str,
 def _record_files(
     connection: duckdb.DuckDBPyConnection, plan: Plan, rows_read: Mapping[str, int], as_of: date
 ) -> None:
-    by_label = {file.label: file for file in plan.read_files}
-    for name in [*by_label, *(name for name, _ in plan.duplicates), *plan.gone]:
+    by_label = {file.label: file for file in [*plan.read_files, *plan.beside]}
+    for name in [*by_label, *(name for name, _ in plan.duplicates), *plan.gone, *plan.forgotten]:
         connection.execute(
             "delete from ops.landed_file where source_system = ? and table_name = ? and source_file = ?",
             [plan.source_system, plan.table.name, name],
         )
-    entries = [(file.label, file.label) for file in plan.read_files]
+    entries = [(label, label) for label in by_label]
     for name, original in [*entries, *plan.duplicates]:
         file = by_label.get(original)
         if file is not None:

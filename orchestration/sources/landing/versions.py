@@ -14,7 +14,7 @@ from orchestration.sources.landing.occurrences import number_occurrences
 from orchestration.sources.landing.planning import Plan
 from orchestration.sources.landing.records import NO_LONGER_LISTED, record_repairs, record_totals
 from orchestration.sources.landing.temporary import drop, make
-from orchestration.sources.mapping import MappingQuery, mapping_query
+from orchestration.sources.mapping import MappingQuery, define_amounts, mapping_query
 from orchestration.sources.sql_text import literal, quoted
 
 if TYPE_CHECKING:
@@ -196,6 +196,7 @@ def _map_feeds(
             kept=feed.kept,
         )
         try:
+            define_amounts(connection, query)
             identity = f"{key} as _row_key, {row_hash} as _row_hash, {feed.number} as _feed"
             keyed = f"select *, {identity} from ({query.sql})"
             connection.execute(f"create or replace temp table mapped_{feed.number} as {keyed}")

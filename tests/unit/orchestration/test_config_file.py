@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.settings import ConfigurationError, load_settings
-from orchestration.sources.config import FileSource
+from orchestration.sources.file_config import FileSource
 
 SOUND = """\
 company: Example Ltd

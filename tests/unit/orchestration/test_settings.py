@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestration.settings import ConfigurationError, Settings, cron_problem, load_settings
-from orchestration.sources.config import DatabaseSource, FileSource
+from orchestration.sources.config import DatabaseSource
+from orchestration.sources.file_config import FileSource
 
 MINIMAL = """
 company: Example Ltd

@@ -13,10 +13,10 @@ import openpyxl
 import pytest
 from landing_company import Company
 
-from orchestration.sources.config import FileFeed
 from orchestration.sources.connectors import file_formats as files
 from orchestration.sources.connectors.source_file import SourceFile
 from orchestration.sources.errors import SourceError, TransientSourceError
+from orchestration.sources.file_config import FileFeed
 
 NIGHT = date(2026, 10, 30)
 HEADER = "customer_id,legal_name,city"
