@@ -72,7 +72,9 @@ def test_one_list_fills_two_tables(company: Company) -> None:
     assert company.ask("select payment_id, received_date, try_cast(amount as double) from raw.payments") == [
         ("14000001", "2025-10-20", 10000)
     ]
-    assert company.ask("select table_name, source_file, amount from ops.source_total order by 1") == [
+    assert company.ask(
+        "select table_name, source_file, cast(amount as double) from ops.source_total order by 1"
+    ) == [
         ("invoices", "select", 13580.23),
         ("payments", "select", 10000),
     ]
