@@ -37,7 +37,8 @@ TABLES = {
         "overdue_61_90_amount_reporting DECIMAL(18,2), overdue_91_plus_amount_reporting DECIMAL(18,2)"
     ),
     "mart.roll_rate": (
-        "segment VARCHAR, bucket VARCHAR, implied_loss_rate DECIMAL(9,6), implied_loss_rate_status VARCHAR"
+        "segment VARCHAR, bucket VARCHAR, implied_loss_rate DECIMAL(9,6), implied_loss_rate_status VARCHAR, "
+        "implied_month_pair_count INTEGER"
     ),
     "features.customer_cutoff": (
         "customer_code VARCHAR, cutoff_date DATE, is_as_of BOOLEAN, months_of_history INTEGER, "
