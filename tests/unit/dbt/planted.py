@@ -44,7 +44,9 @@ TABLES = {
         "customer_code VARCHAR, cutoff_date DATE, is_as_of BOOLEAN, months_of_history INTEGER, "
         "sales_12m_amount_reporting DECIMAL(18,2), sales_3m_amount_reporting DECIMAL(18,2), "
         "paid_12m_amount_reporting DECIMAL(18,2), equity_amount_reporting DECIMAL(18,2), "
-        f"revenue_amount_reporting DECIMAL(18,2), legal_notice_count_90d INTEGER, {_FEATURES}"
+        "revenue_amount_reporting DECIMAL(18,2), legal_notice_count_90d INTEGER, "
+        "open_amount_reporting DECIMAL(18,2), is_in_default_at_cutoff BOOLEAN, has_financials BOOLEAN, "
+        f"has_bureau BOOLEAN, {_FEATURES}"
     ),
     "features.customer_cutoff_prior": (
         f"customer_code VARCHAR, cutoff_date DATE, prior_cutoff_date DATE, {_FEATURES}"
