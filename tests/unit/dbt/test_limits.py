@@ -6,12 +6,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.factories import fetch, run_dbt
 from tests.unit.dbt.planted import plant
 
 AS_OF = "2026-10-31"
+# What the figures below are worked with, whatever values policy starts from.
+WORKED_WITH = [
+    (3, "payment_record_months"),
+    (1, "need_headroom"),
+    (0.85, "grade_factor_R07"),
+    (0.65, "grade_factor_R08"),
+    (0.40, "grade_factor_R09"),
+    (0.20, "grade_factor_R10"),
+]
 
 
 def _scored(code: str, grade_rank: int, depth: str = "A", status: str = "scored") -> dict[str, Any]:
@@ -127,6 +137,8 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         policy=["limit_rule", "decision_rule"],
         as_of=AS_OF,
     )
+    with duckdb.connect(str(path)) as con:
+        con.executemany("update policy.limit_rule set value = ? where rule_id = ?", WORKED_WITH)
     run_dbt(path, select="limit_recommendation", as_of=AS_OF, command="run")
     rows = fetch(Path(path), "select * from mart.limit_recommendation")
     return {row["customer_code"]: row for row in rows}
