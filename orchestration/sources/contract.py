@@ -478,8 +478,8 @@ TABLES: tuple[Table, ...] = (
             _CREATED_AT,
             _UPDATED_AT,
         ),
-        feeds="checked by the gate and staged; no mart reads it",
-        without="nothing in the mart changes",
+        feeds="satisfaction in mart.kpi_monthly",
+        without="satisfaction_status is not_available",
     ),
 )
 

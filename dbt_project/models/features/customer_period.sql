@@ -24,7 +24,8 @@ entries as (
         entry.posting_type,
         period_day.period_end,
         entry.amount_reporting,
-        entry.document_kind in ('invoice', 'debit_memo') as is_receivable,
+        -- A debit memo that pays out a credit is a refund: nobody owes it and nobody is late with it.
+        entry.document_kind in ('invoice', 'debit_memo') and refund.entry_id is null as is_receivable,
         -- Late is what the money did, not when we heard of it: the day of the payment against the due date.
         greatest(0, {{ days_between('entry.due_date', 'entry.effective_date') }}) as days_beyond_terms,
         discount_day.period_end <= period_day.period_end as is_discounted,
@@ -44,16 +45,16 @@ ledger_facts as (
         period_end,
         sum(case when entry_kind in ('invoice', 'debit_memo') or is_refund then amount_reporting end) as sales_amount,
         sum(case when entry_kind = 'credit_memo' then -amount_reporting end) as credit_memo_amount,
-        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund then -amount_reporting end) as paid_amount,
-        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund and days_beyond_terms > 0
+        sum(case when entry_kind = 'cash_application' and is_receivable then -amount_reporting end) as paid_amount,
+        sum(case when entry_kind = 'cash_application' and is_receivable and days_beyond_terms > 0
             then -amount_reporting end) as paid_late_amount,
-        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund
+        sum(case when entry_kind = 'cash_application' and is_receivable
             then -cast(amount_reporting as double) * days_beyond_terms end) as paid_amount_days,
-        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund
+        sum(case when entry_kind = 'cash_application' and is_receivable
             then -cast(amount_reporting as double) * days_beyond_terms * days_beyond_terms end) as paid_amount_days_squared,
-        sum(case when entry_kind = 'cash_application' and is_receivable and not is_refund and is_discounted
+        sum(case when entry_kind = 'cash_application' and is_receivable and is_discounted
             then -amount_reporting end) as paid_discounted_amount,
-        max(case when entry_kind = 'cash_application' and is_receivable and not is_refund then days_beyond_terms end) as max_days_beyond_terms,
+        max(case when entry_kind = 'cash_application' and is_receivable then days_beyond_terms end) as max_days_beyond_terms,
         sum(case when entry_kind = 'receipt_reversal' then case posting_type when 'reversing' then -1 else 1 end end) as reversal_count
     from entries
     group by customer_code, period_end

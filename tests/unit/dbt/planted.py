@@ -37,13 +37,16 @@ TABLES = {
         "overdue_61_90_amount_reporting DECIMAL(18,2), overdue_91_plus_amount_reporting DECIMAL(18,2)"
     ),
     "mart.roll_rate": (
-        "segment VARCHAR, bucket VARCHAR, implied_loss_rate DECIMAL(9,6), implied_loss_rate_status VARCHAR"
+        "segment VARCHAR, bucket VARCHAR, implied_loss_rate DECIMAL(9,6), implied_loss_rate_status VARCHAR, "
+        "implied_month_pair_count INTEGER"
     ),
     "features.customer_cutoff": (
         "customer_code VARCHAR, cutoff_date DATE, is_as_of BOOLEAN, months_of_history INTEGER, "
         "sales_12m_amount_reporting DECIMAL(18,2), sales_3m_amount_reporting DECIMAL(18,2), "
         "paid_12m_amount_reporting DECIMAL(18,2), equity_amount_reporting DECIMAL(18,2), "
-        f"revenue_amount_reporting DECIMAL(18,2), legal_notice_count_90d INTEGER, {_FEATURES}"
+        "revenue_amount_reporting DECIMAL(18,2), legal_notice_count_90d INTEGER, "
+        "open_amount_reporting DECIMAL(18,2), is_in_default_at_cutoff BOOLEAN, has_financials BOOLEAN, "
+        f"has_bureau BOOLEAN, {_FEATURES}"
     ),
     "features.customer_cutoff_prior": (
         f"customer_code VARCHAR, cutoff_date DATE, prior_cutoff_date DATE, {_FEATURES}"

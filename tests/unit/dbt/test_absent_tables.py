@@ -156,7 +156,10 @@ FED: dict[str, tuple[Sequence[str], Sequence[Figures]]] = {
     ),
     "products": (("dim_product",), [_empty("mart.dim_product")]),
     "invoice_lines": ((), [_empty("staging.stg_invoice_lines")]),
-    "surveys": ((), [_empty("staging.stg_surveys")]),
+    "surveys": (
+        ("kpi_monthly",),
+        [_kpis("satisfaction_share", "satisfaction_response_count", satisfaction_status=NOT_AVAILABLE)],
+    ),
 }  # fmt: skip
 
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.factories import fetch, run_dbt
-from tests.unit.dbt.planted import plant
+from tests.factories import fetch, run_dbt, seeded_policy
+from tests.unit.dbt.planted import plant, replant
 
 AS_OF = "2026-10-31"
+# What the figures below are worked with, whatever values policy starts from.
+WORKED_WITH = [
+    (3, "payment_record_months"),
+    (1, "need_headroom"),
+    (0.85, "grade_factor_R07"),
+    (0.65, "grade_factor_R08"),
+    (0.40, "grade_factor_R09"),
+    (0.20, "grade_factor_R10"),
+]
+SEVERITY = {"auto_approve": 0, "review": 1, "decline": 2}
 
 
 def _scored(code: str, grade_rank: int, depth: str = "A", status: str = "scored") -> dict[str, Any]:
@@ -127,6 +141,8 @@ def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         policy=["limit_rule", "decision_rule"],
         as_of=AS_OF,
     )
+    with duckdb.connect(str(path)) as con:
+        con.executemany("update policy.limit_rule set value = ? where rule_id = ?", WORKED_WITH)
     run_dbt(path, select="limit_recommendation", as_of=AS_OF, command="run")
     rows = fetch(Path(path), "select * from mart.limit_recommendation")
     return {row["customer_code"]: row for row in rows}
@@ -213,3 +229,77 @@ def test_the_first_rule_that_holds_decides(
     limits: dict[str, dict[str, Any]], customer: str, decision: str, rule: str
 ) -> None:
     assert (limits[customer]["decision"], limits[customer]["decision_rule"]) == (decision, rule)
+
+
+@pytest.fixture(scope="module")
+def empty_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plant(
+        tmp_path_factory.mktemp("monotone") / "warehouse.duckdb",
+        {"mart.warning": [], "mart.fct_ar_aging": []},
+        policy=["limit_rule", "decision_rule"],
+        as_of=AS_OF,
+    )
+
+
+_AMOUNT = st.integers(0, 3_000_000)
+_CUSTOMER = st.fixed_dictionaries(
+    {
+        "sales": _AMOUNT,
+        "recent": st.integers(0, 1_500_000),
+        "months": st.integers(1, 36),
+        "paid": st.none() | _AMOUNT,
+        "equity": st.none() | st.integers(-500_000, 3_000_000),
+        "revenue": st.none() | _AMOUNT,
+        "depth": st.sampled_from("ABCD"),
+        "exposure": st.none() | st.integers(0, 500_000),
+        "limit": st.none() | st.integers(0, 500_000),
+        "segment": st.sampled_from(["small business", "mid-market", "enterprise", None]),
+        "pds": st.lists(st.floats(0.0005, 0.99), min_size=2, max_size=8).map(sorted),
+    }
+)
+
+
+@settings(max_examples=5, deadline=None, database=None, derandomize=True)
+@given(st.lists(_CUSTOMER, min_size=20, max_size=40))
+def test_a_worse_pd_never_gives_a_higher_limit_or_a_milder_decision(
+    empty_book: Path, customers: list[dict[str, Any]]
+) -> None:
+    """Each customer is judged once a PD, all else alike, by the policy as it is shipped."""
+    grades = seeded_policy(as_of=date.fromisoformat(AS_OF)).grades
+    scores, facts, masters, exposures = [], [], [], []
+    for number, customer in enumerate(customers):
+        for place, pd in enumerate(customer["pds"]):
+            code = f"{number:02d}|{place}"
+            rank = next(g.grade_rank for g in grades if pd <= g.pd_upper)
+            scores.append(_scored(code, rank, customer["depth"]) | {"pd": pd})
+            amounts = ("sales", "recent", "months", "paid", "equity", "revenue")
+            facts.append(_facts(code, **{name: customer[name] for name in amounts}))
+            masters.append({"customer_code": code, "segment": customer["segment"], "payment_terms_days": 30})
+            exposures.append(
+                {
+                    "customer_code": code,
+                    "exposure_reporting": customer["exposure"],
+                    "credit_limit_reporting": customer["limit"],
+                }
+            )
+    replant(
+        empty_book,
+        {
+            "mart.customer_score": scores,
+            "features.customer_cutoff": facts,
+            "mart.dim_customer": masters,
+            "mart.fct_exposure": exposures,
+        },
+    )
+    run_dbt(empty_book, select="limit_recommendation", as_of=AS_OF, command="run")
+    judged = {
+        row["customer_code"]: row for row in fetch(empty_book, "select * from mart.limit_recommendation")
+    }
+    for number, customer in enumerate(customers):
+        rows = [judged[f"{number:02d}|{place}"] for place in range(len(customer["pds"]))]
+        limits = [row["recommended_limit_reporting"] for row in rows]
+        known = [limit for limit in limits if limit is not None]
+        assert len(known) in (0, len(limits))
+        assert known == sorted(known, reverse=True), (customer, limits)
+        decisions = [SEVERITY[row["decision"]] for row in rows]
+        assert decisions == sorted(decisions), (customer, decisions)

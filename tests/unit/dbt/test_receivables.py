@@ -788,6 +788,7 @@ def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
         "roll_rates_worked_by_hand",
         "provision_on_policy_rates",
         "provision_on_observed_rates",
+        "provision_by_months_observed",
         "customer_score_states",
         "limit_recommendation_states",
         "warning_signal_levels",

@@ -268,6 +268,19 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "is_within_chi_squared": True,
         }
     ],
+    "feature_availability": [
+        {
+            "as_of_date": AS_OF,
+            "feature": "disputes_open_share",
+            "cutoff_date": AS_OF,
+            "is_as_of": True,
+            "available_share": 1.0,
+            "learned_available_share": 1.0,
+            "nonzero_share": 0.04,
+            "learned_nonzero_share": 0.03,
+            "is_as_learned": True,
+        }
+    ],
 }
 _GRADES = [("R06", 6, 0.0175), ("R07", 7, 0.025), ("R08", 8, 0.05)]
 

@@ -246,6 +246,11 @@ SPOILED: dict[str, tuple[str, str]] = {
         "UPDATE mart.model_run SET test_to = DATE '2026-11-30' WHERE is_published",
         "2026-10-31|champion (train_to 2026-07-31, test_to 2026-11-30)",
     ),
+    "mart_feature_not_as_learned": (
+        "UPDATE mart.feature_availability SET learned_nonzero_share = 0, is_as_learned = false",
+        "disputes_open_share|2026-10-31 (available_share 1.0, learned_available_share 1.0, nonzero_share 0.04, "
+        "learned_nonzero_share 0.0)",
+    ),
     "mart_population_moved": (
         "UPDATE mart.model_monitoring SET is_within_chi_squared = false",
         "2026-10-31|champion|psi| (value 0.3, convention_bound 0.25)",

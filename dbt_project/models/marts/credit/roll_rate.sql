@@ -131,8 +131,12 @@ spread as (
         rate.*,
         {%- for bucket in buckets %}
         max(case when bucket_rank = {{ loop.index }} then eventual_roll_rate end) over (partition by segment)
-            as rate_{{ loop.index }}{{ ',' if not loop.last }}
+            as rate_{{ loop.index }},
         {%- endfor %}
+        -- A product is no better observed than the least observed of its factors.
+        min(month_pair_count) over (
+            partition by segment order by bucket_rank rows between current row and unbounded following
+        ) as implied_month_pair_count
     from rate
 ),
 
@@ -170,5 +174,6 @@ select
         else 'observed'
     end as roll_rate_status,
     cast(implied_loss_rate as decimal(9, 6)) as implied_loss_rate,
-    case when implied_loss_rate is null then 'not_available' else 'available' end as implied_loss_rate_status
+    case when implied_loss_rate is null then 'not_available' else 'available' end as implied_loss_rate_status,
+    cast(implied_month_pair_count as integer) as implied_month_pair_count
 from implied

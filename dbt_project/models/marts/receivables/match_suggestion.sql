@@ -72,16 +72,24 @@ candidate as (
 
 ),
 
+compared as (
+
+    select
+        *,
+        balance = amount as is_exact,
+        amount < balance and amount >= (1 - {{ most_discount_share }}) * balance as is_discounted
+    from candidate
+
+),
+
 fitted as (
 
     select
         *,
-        max(case when balance = amount then 1 else 0 end) over item_window as has_exact,
+        max(case when is_exact then 1 else 0 end) over item_window as has_exact,
         max(case when running_amount = amount and place > 1 then place else 0 end) over item_window as sum_place,
-        max(
-            case when amount < balance and amount >= (1 - {{ most_discount_share }}) * balance then 1 else 0 end
-        ) over item_window as has_discounted
-    from candidate
+        max(case when is_discounted then 1 else 0 end) over item_window as has_discounted
+    from compared
     window item_window as (partition by is_open, from_document_id)
 
 ),
@@ -105,9 +113,9 @@ suggested as (
 
     select *
     from ruled
-    where (rule = 'exact_amount' and balance = amount)
+    where (rule = 'exact_amount' and is_exact)
         or (rule = 'sum_of_oldest' and place <= sum_place)
-        or (rule = 'less_discount' and amount < balance and amount >= (1 - {{ most_discount_share }}) * balance)
+        or (rule = 'less_discount' and is_discounted)
         or (rule in ('oldest_first', 'rest_of_receipt') and running_amount - balance < amount)
     -- Of several that fit alike the oldest.
     qualify rule in ('sum_of_oldest', 'oldest_first', 'rest_of_receipt')

@@ -66,6 +66,31 @@ approval as (
     group by {{ month_start('decided_at') }}
 ),
 
+-- The latest response of each customer in the year up to the day, so that who answers often does not speak for the others.
+opinion as (
+    select measured_on, coalesce(segment, 'all') as segment, count(*) as response_count, avg(score_share) as satisfaction_share
+    from (
+        select
+            measured_month.measured_on,
+            coalesce(customer.segment, 'not stated') as segment,
+            cast(survey.score as double) / survey.scale_max as score_share,
+            row_number() over (
+                partition by measured_month.measured_on, xref.customer_code
+                order by survey.survey_date desc, survey.source_system, survey.survey_id desc
+            ) as recency
+        from {{ ref('measured_month') }} as measured_month
+        inner join {{ ref('stg_surveys') }} as survey
+            on survey.survey_date <= measured_month.measured_on
+            and survey.survey_date > {{ add_months('measured_month.measured_on', -12) }}
+        inner join {{ source('core', 'customer_xref') }} as xref
+            on survey.source_system = xref.source_system and survey.customer_id = xref.customer_id
+        inner join {{ ref('customer') }} as customer on xref.customer_code = customer.customer_code
+        where survey.known_at <= {{ as_of_date() }}
+    ) as response
+    where recency = 1
+    group by grouping sets ((measured_on, segment), (measured_on))
+),
+
 -- The newest of the limits of a source customer that were valid on the day, by selling company.
 limit_at as (
     select
@@ -189,7 +214,7 @@ coverage as (
     )
 ),
 
--- Costs, approvals, coverage and limits are of the company, not of documents in one currency: they join reporting rows only.
+-- Costs, approvals, opinions, coverage and limits are of the company, not of documents in one currency: they join reporting rows only.
 figure as (
     select
         cell.*,
@@ -214,6 +239,9 @@ figure as (
         approval.approval_within_4_business_hours_share,
         coverage.covered_customer_count,
         coverage.covered_amount,
+        opinion.response_count,
+        opinion.satisfaction_share,
+        {{ is_available('surveys') }} and cell.legal_entity = 'all' and cell.currency_view = 'reporting' as has_opinions,
         exposure.exposure_reporting,
         exposure.credit_limit_reporting,
         receivables_utilisation.balance as limited_balance,
@@ -239,6 +267,11 @@ figure as (
         on cell.measured_on = coverage.measured_on
         and cell.legal_entity = coverage.legal_entity
         and cell.segment = coverage.segment
+        and cell.currency_view = 'reporting'
+    left join opinion
+        on cell.measured_on = opinion.measured_on
+        and cell.segment = opinion.segment
+        and cell.legal_entity = 'all'
         and cell.currency_view = 'reporting'
     left join exposure
         on cell.measured_on = exposure.measured_on
@@ -280,6 +313,12 @@ select
     case when credit_cost_12m is null then 'not_available' else 'available' end as credit_cost_status,
     cast(decision_count as bigint) as decision_count,
     case when decision_count is null then 'not_available' else 'available' end as approval_status,
+    cast(response_count as bigint) as satisfaction_response_count,
+    case
+        when response_count is not null then 'available'
+        when has_opinions then 'no_response'
+        else 'not_available'
+    end as satisfaction_status,
     case when covered_customer_count is null then 'not_available' else 'available' end as coverage_status,
     case
         when exposure_reporting is not null then 'available'

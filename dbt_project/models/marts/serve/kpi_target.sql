@@ -1,6 +1,9 @@
 -- Each KPI of the whole company, beside its target: balances and 12-month figures on the as-of date, flows of one month
 -- (an index of collection, times of approval) in the last complete month, since a month of one day says nothing.
-{%- set rows_of = {'kpi_monthly': 'latest', 'provision_matrix': ref('provision_matrix')} %}
+{%- set rows_of = {
+    'kpi_monthly': 'latest', 'provision_matrix': ref('provision_matrix'),
+    'limit_recommendation': ref('limit_recommendation'), 'source_delay': ref('source_delay')
+} %}
 with company as (
 
     select *
@@ -27,7 +30,7 @@ actual as (
     {%- for metric in metrics(grain='company') %}
     select
         '{{ metric.metric }}' as kpi,
-        cast({{ metric_value(metric, {'kpi_monthly': 'kpi_monthly', 'provision_matrix': none}) }} as double) as actual_value,
+        cast({{ metric_value(metric, dict.fromkeys(rows_of, 'kpi_monthly')) }} as double) as actual_value,
         {{ 'kpi_monthly.measured_on' if metric.is_flow else as_of_date() }} as measured_on
     from {{ 'closed_month' if metric.is_flow else rows_of[metric.table] }} as {{ metric.table }}
     {{- ' union all' if not loop.last }}

@@ -9,8 +9,8 @@ setting as (
 
     select
         {%- for rule in [
-            'policy_cap', 'minimum_limit', 'rounding_step', 'default_terms', 'collection_days', 'growth_cap',
-            'equity_share', 'turnover_share', 'payment_record_months'
+            'policy_cap', 'minimum_limit', 'rounding_step', 'default_terms', 'collection_days', 'need_headroom',
+            'growth_cap', 'equity_share', 'turnover_share', 'payment_record_months'
         ] %}
         max(case when rule_id = '{{ rule }}' then value end) as {{ rule }}{{ ',' if not loop.last }}
         {%- endfor %}
@@ -71,6 +71,7 @@ facts as (
         setting.minimum_limit,
         setting.rounding_step,
         setting.collection_days,
+        setting.need_headroom,
         setting.growth_cap,
         setting.equity_share,
         setting.turnover_share,
@@ -107,39 +108,56 @@ parts as (
         cast(
             least(greatest(yearly_sales, recent_yearly_sales), yearly_sales * growth_cap) as decimal(18, 2)
         ) as forecast_sales_reporting,
+        -- What is not stated does not bind: least() passes over an unknown turnover.
         case
-            when equity_amount_reporting is not null then 'financials'
-            when paid_12m_amount_reporting > 0 then 'payment_record'
-            else 'none'
-        end as capacity_basis,
-        case
-            -- What is not stated does not bind: least() passes over an unknown turnover.
             when equity_amount_reporting is not null
                 then greatest(0, least(
                     equity_amount_reporting * equity_share,
                     coalesce(revenue_amount_reporting * turnover_share, equity_amount_reporting * equity_share)
                 ))
+        end as financial_capacity,
+        case
             when paid_12m_amount_reporting > 0
                 then paid_12m_amount_reporting / greatest(1, least(12, months_of_history)) * payment_record_months
-        end as capacity
+        end as record_capacity
     from forecast
+
+),
+
+-- A statement does not take away what the payment record has shown: the greater of both is the capacity.
+carried as (
+
+    select
+        parts.*,
+        case
+            when financial_capacity >= coalesce(record_capacity, 0) then 'financials'
+            when record_capacity is not null then 'payment_record'
+            else 'none'
+        end as capacity_basis,
+        case
+            when financial_capacity >= coalesce(record_capacity, 0) then financial_capacity
+            else record_capacity
+        end as capacity
+    from parts
 
 ),
 
 bounded as (
 
     select
-        parts.*,
-        -- The need counts what the exposure counts: sales under way to payment, and what is ordered and not yet billed.
+        carried.*,
+        -- The need counts what the exposure counts: sales under way to payment, and what is ordered and not yet billed. Sales
+        -- come in lumps, so a limit for the average would be breached at every peak.
         cast(
             case
                 when coalesce(orders_status, 'available') <> 'not_convertible'
-                    then forecast_sales_reporting * (terms_days + collection_days) / 365.0 + coalesce(ordered_reporting, 0)
+                    then forecast_sales_reporting * (terms_days + collection_days) / 365.0 * need_headroom
+                        + coalesce(ordered_reporting, 0)
             end as decimal(18, 2)
         ) as need_reporting,
         cast(capacity as decimal(18, 2)) as capacity_reporting,
         cast(capacity * grade_factor as decimal(18, 2)) as graded_capacity_reporting
-    from parts
+    from carried
 
 ),
 
