@@ -140,15 +140,22 @@ class Interface:
         ]
 
 
-def waited_for(found: Callable[[], Any], seconds: int = 240) -> Any:
-    """The first answer of `found` that is true; looks every half second."""
-    until = time.monotonic() + seconds
+def waited_for(
+    found: Callable[[], Any], seconds: int = 240, progress: Callable[[], Any] = lambda: None
+) -> Any:
+    """The first answer of `found` that is true; looks every half second, and gives up `seconds` after `progress`.
+
+    What `progress` answers changes while work goes on: a busy machine is slow, and does not stand still.
+    """
+    seen, until = progress(), time.monotonic() + seconds
     while time.monotonic() < until:
         answer = found()
         if answer:
             return answer
+        if (now := progress()) != seen:
+            seen, until = now, time.monotonic() + seconds
         time.sleep(0.5)
-    pytest.fail(f"nothing after {seconds} s")
+    pytest.fail(f"nothing after {seconds} s, last seen {seen}")
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +267,10 @@ def test_killed_night_does_not_hold_up_a_backfill_which_runs_day_by_day(
         nights = [run for run in interface.runs() if "dagster/backfill" in run["tags"]]
         return nights if [run for run in nights if run["status"] in _FINISHED][2:] else []
 
-    assert [(run["day"], run["status"]) for run in reversed(waited_for(all_ended))] == [
+    def states() -> list[tuple[str, str]]:
+        return sorted((run["runId"], run["status"]) for run in interface.runs())
+
+    assert [(run["day"], run["status"]) for run in reversed(waited_for(all_ended, progress=states))] == [
         (day.isoformat(), "SUCCESS") for day in DAYS[:3]
     ]
     assert _published(company) == DAYS[2].isoformat()
