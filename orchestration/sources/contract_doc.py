@@ -26,7 +26,7 @@ What a source gives. Made from `orchestration/sources/contract.py` by `python -m
 - **When a row was known.** Rows of the first load count as known from the day of `created_at`, or from their event date where that is not mapped (never from `updated_at`, which moves when a document is paid); a clearing, reversal or settlement from the date it carries itself; later rows on the night that landed them. Nothing is used before it was known. A night lands whole or not at all; later nights that were landed and never published are taken back before a night reads, and where a later one was published, it reads nothing and is made of what had landed by then.
 - **Time zones.** A timestamp with an offset is turned into the company's `time_zone`; one without is taken to be in it.
 
-How to map a new source, with every key of the configuration: [mapping_guide.md](mapping_guide.md).
+How to map a new source: [mapping_guide.md](mapping_guide.md); every key of the configuration: [configuration.md](configuration.md).
 """
 
 

@@ -367,9 +367,7 @@ def _view_of(file: Present) -> tuple[str, str]:
 
 def _names_asked_for(feed: FileFeed, table_name: str) -> Collection[str]:
     """The names by which the header of a feed's files is known."""
-    if feed.from_ is not None:
-        return words_of(feed.from_)
-    return mapped_names(feed, CONTRACT[table_name])
+    return {*words_of(feed.from_ or ""), *mapped_names(feed, CONTRACT[table_name])}
 
 
 def _inspected(where: str, files: Sequence[Present], wanted: Collection[str]) -> list[SourceFile]:

@@ -196,6 +196,8 @@ def _failed(where: str, query: str, relations: Sequence[Relation], error: Except
             missing.group(1), [*known, *(column for columns in known.values() for column in columns)]
         )
     hint = f"did you mean {nearest!r}? " if nearest else ""
+    if missing is not None and any(len(columns) == 1 for columns in known.values()):
+        hint += "where a title stands above the names, say `header: 3` or which line holds them; "
     return SourceError(
         where,
         f"`from` cannot be run: {said}",
