@@ -205,17 +205,38 @@ def policy(config: Path | None, as_of: date | None, table: str | None) -> None:
 
 @main.command()
 @_config_option
-def doctor(config: Path | None) -> None:
+@click.option(
+    "--sample/--no-sample",
+    default=None,
+    help="Read some rows of every source through the mapping and the rules, and show what would wait. Done unasked, "
+    "without services, until a night is published.",
+)
+def doctor(config: Path | None, sample: bool | None) -> None:
     """Check the machine, the configuration, the sources and the publication; exit 1 where something is wrong."""
     settings = _settings(config)
-    from orchestration.clock import company_today
+    from orchestration.clock import company_today, night_due
     from orchestration.doctor import examine
+    from orchestration.publication import current_publication
+    from orchestration.warehouse import WarehouseError
 
-    findings = examine(settings, today=company_today(settings))
+    today = company_today(settings)
+    findings = examine(settings, today=today)
     for finding in findings:
         _say(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.subject}: {finding.text}")
     if not all(finding.ok for finding in findings):
         sys.exit(FAILED)
+    is_first = settings.demo is None and current_publication(settings.publication_dir) is None
+    if sample or (sample is None and is_first):
+        from orchestration.trial import try_sources
+
+        try:
+            trial = try_sources(settings, as_of=night_due(settings, today), with_services=bool(sample))
+        except WarehouseError as error:
+            _fail(str(error))
+        for line in [*trial.told, *(line for table in trial.tables for line in table.lines())]:
+            _say(line)
+        if trial.problem is not None:
+            _fail(trial.problem)
 
 
 @main.command()

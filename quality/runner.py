@@ -218,6 +218,57 @@ class _Scan:
         return tuple(results)
 
 
+@dataclass(frozen=True)
+class Held:
+    """Rows that would wait: by source system and table, and, of those, by the first rule that holds them.
+
+    With each rule stand how many rows it holds, and one of them in words.
+    """
+
+    rows: dict[tuple[str, str], int]
+    by_rule: dict[tuple[str, str, str], tuple[int, str]]
+
+
+def rows_held(
+    con: DuckDBPyConnection,
+    rules: Sequence[Rule],
+    *,
+    as_of: date,
+    cut_over: date | None,
+    reporting_currency: str | None,
+) -> Held:
+    """Scan staging.landed_* by the quarantine rules among `rules`, and record nothing."""
+    _scan(con, rules, as_of=as_of, cut_over=cut_over, reporting_currency=reporting_currency)
+    found = con.execute(
+        """
+        SELECT source_system, table_name, rule_id, count(*), min(row_id), arg_min(column_names, row_id)
+        FROM (
+            SELECT * FROM gate_failure WHERE severity = 'quarantine' AND row_id IS NOT NULL
+            QUALIFY row_number() OVER (PARTITION BY table_name, row_id ORDER BY rule_rank) = 1
+        )
+        GROUP BY ALL ORDER BY source_system, table_name, count(*) DESC, rule_id
+        """
+    ).fetchall()
+    rows: dict[tuple[str, str], int] = {}
+    by_rule: dict[tuple[str, str, str], tuple[int, str]] = {}
+    for system, table, rule, count, row_id, columns in found:
+        rows[system, table] = rows.get((system, table), 0) + count
+        by_rule[system, table, rule] = (count, _row_in_words(con, table, row_id, columns or []))
+    return Held(rows, by_rule)
+
+
+def _row_in_words(con: DuckDBPyConnection, table: str, row_id: int, columns: Sequence[str]) -> str:
+    """Where a landed row came from, and what it holds in `columns`."""
+    values = ", ".join(f"concat('{name} ', coalesce(\"{name}\", 'empty'))" for name in columns)
+    shown = f"concat_ws(', ', {values})" if columns else "_row_key"
+    row = con.execute(
+        f"SELECT _source_file || coalesce(', row ' || _source_row, '') || ': ' || {shown} "
+        f"FROM staging.landed_{table} WHERE rowid = ?",
+        [row_id],
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
 def _scan(
     con: DuckDBPyConnection,
     rules: Sequence[Rule],

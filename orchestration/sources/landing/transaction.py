@@ -27,6 +27,7 @@ from orchestration.sources.landing.records import (
     record_providers,
     rows_by_file,
 )
+from orchestration.sources.landing.sample import Sample
 from orchestration.sources.landing.told import Told
 from orchestration.sources.landing.transport import transport
 from orchestration.sources.landing.versions import append_versions, rebuild_landed
@@ -45,6 +46,7 @@ def land(
     warn: Callable[[str], None] | None = None,
     full_refresh: bool = False,
     accept_drop: Collection[str] = (),
+    sample: Sample | None = None,
 ) -> list[LandingResult]:
     """Read every source and append what is new to `raw`; rebuild `staging.landed_<table>` as of `as_of`.
 
@@ -67,6 +69,8 @@ def land(
         Read everything again.
     accept_drop
         Tables as `source.table` of the configuration whose rows may be gone tonight, however many.
+    sample
+        Read no more rows of a feed than it says, and show it the first of them; for a try in a warehouse of its own.
 
     Raises
     ------
@@ -94,7 +98,10 @@ def land(
             plans = plan_all(connection, settings.sources, as_of, full_refresh, work, notice=notice)
             feeds = [feed for plan in plans for feed in plan.all_feeds]
             started = time.perf_counter()
-            relations = transport(feeds, work, notice=notice)
+            most_rows = None if sample is None else sample.most_rows
+            relations = transport(feeds, work, notice=notice, most_rows=most_rows)
+            if sample is not None:
+                sample.look_at(connection, plans, relations, settings.time_zone)
             if feeds:
                 say(f"{len(feeds)} tables and files read in {time.perf_counter() - started:.1f} s")
             results, found = _land_tables(connection, plans, relations, settings, as_of, say, accept_drop)

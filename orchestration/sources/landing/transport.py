@@ -18,21 +18,26 @@ if TYPE_CHECKING:
 
 
 def transport(
-    feeds: Sequence[Feed], work: Path, *, notice: Callable[[str], None] | None = None
+    feeds: Sequence[Feed],
+    work: Path,
+    *,
+    notice: Callable[[str], None] | None = None,
+    most_rows: int | None = None,
 ) -> dict[int, str]:
     """Carry every feed into a Parquet file below `work`; returns the relation to read each by.
 
     Parquet files, not tables: the warehouse file is not touched before every feed has arrived whole, and a killed
     transport leaves only files in a folder that the next night empties. `notice` is told when a feed is waited for.
+    Of a feed no more than `most_rows` are carried; None for all.
 
     Raises SourceError where a feed breaks, whatever it broke with.
     """
     watch = Watch(notice)
     with watch:
-        return {feed.number: _carry(feed, work, watch) for feed in feeds}
+        return {feed.number: _carry(feed, work, watch, most_rows) for feed in feeds}
 
 
-def _carry(feed: Feed, work: Path, watch: Watch) -> str:
+def _carry(feed: Feed, work: Path, watch: Watch, most_rows: int | None) -> str:
     """Write the batches of a feed as they come, numbered in their order; answers the relation to read them by."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -42,6 +47,8 @@ def _carry(feed: Feed, work: Path, watch: Watch) -> str:
     row = 0
     with ExitStack() as opened:
         for batch in _batches(feed, watch):
+            if most_rows is not None:
+                batch = batch.slice(0, most_rows - row)
             numbered = batch.append_column("_seq", counting(row, batch.num_rows))
             row += batch.num_rows
             if writer is None:
@@ -49,6 +56,8 @@ def _carry(feed: Feed, work: Path, watch: Watch) -> str:
                 sink = opened.enter_context(pa.OSFile(str(file), "wb"))
                 writer = opened.enter_context(pq.ParquetWriter(sink, numbered.schema))
             writer.write_batch(numbered)
+            if row == most_rows:
+                break
     return _relation(feed, file if writer is not None else None)
 
 
