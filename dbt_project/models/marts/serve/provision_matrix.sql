@@ -64,8 +64,8 @@ provided as (
 
     select
         rated.*,
-        cast(round(balance * policy_loss_rate * forward_looking_factor, 2) as decimal(18, 2)) as policy_loss,
-        cast(round(balance * observed_loss_rate * forward_looking_factor, 2) as decimal(18, 2)) as observed_loss,
+        {{ reporting_money('balance * policy_loss_rate * forward_looking_factor') }} as policy_loss,
+        {{ reporting_money('balance * observed_loss_rate * forward_looking_factor') }} as observed_loss,
         policy_basis = 'observed' and observed_loss_rate is not null as is_observed
     from rated
 
@@ -76,7 +76,7 @@ select
     segment,
     bucket,
     cast(bucket_rank as integer) as bucket_rank,
-    cast(balance as decimal(18, 2)) as balance_reporting,
+    cast(balance as {{ money() }}) as balance_reporting,
     cast(case when is_observed then observed_loss_rate else policy_loss_rate end as decimal(9, 6)) as loss_rate,
     cast(forward_looking_factor as decimal(9, 4)) as forward_looking_factor,
     case when is_observed then observed_loss else policy_loss end as expected_credit_loss_reporting,
