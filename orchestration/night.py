@@ -34,7 +34,7 @@ from orchestration.warehouse import (
     prepare_warehouse,
     release_night_lock,
 )
-from quality.catalog import currencies_by_minor_units
+from quality.catalog import minor_units
 
 if TYPE_CHECKING:
     from models_ml.train import LearnSettings
@@ -372,12 +372,12 @@ def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
 
 def reporting_decimals(settings: Settings) -> int:
     """How many decimals amounts in reporting currency have; NightError where it is no currency of ISO 4217."""
-    for places, currencies in currencies_by_minor_units().items():
-        if settings.reporting_currency in currencies:
-            return places
-    raise NightError(
-        f"reporting_currency: {settings.reporting_currency!r} is no currency of ISO 4217; valid is for example USD."
-    )
+    decimals = minor_units(settings.reporting_currency)
+    if decimals is None:
+        raise NightError(
+            f"reporting_currency: {settings.reporting_currency!r} is no currency of ISO 4217; valid is for example USD."
+        )
+    return decimals
 
 
 def stopped_text(signal_name: str) -> str:
