@@ -213,7 +213,7 @@ def _generate(file: Path, rows: int, memory_limit: str) -> None:
         # One document in a hundred is dirty, in one of ten ways.
         dirt = "CASE WHEN hash(i, 7) % 100 = 0 THEN hash(i, 8) % 10 ELSE 99 END"
         day = f"({_FIRST_DAY} + CAST(hash(i, 3) % 1090 AS INTEGER))"
-        amount = "CAST(CAST(100 + hash(i, 4) % 9000000 AS BIGINT) / 100 AS DECIMAL(18, 2))"
+        amount = "CAST(CAST(100 + hash(i, 4) % 9000000 AS BIGINT) / 100 AS DECIMAL(38, 4))"
         _land(
             con,
             "invoices",
@@ -230,7 +230,7 @@ def _generate(file: Path, rows: int, memory_limit: str) -> None:
             amount="CASE WHEN dirt = 7 THEN '-' || sum WHEN dirt = 8 THEN replace(CAST(sum AS VARCHAR), '.', ',') "
             "ELSE CAST(sum AS VARCHAR) END",
             tax_amount="CASE WHEN dirt = 9 THEN CAST(sum + 1 AS VARCHAR) "
-            "ELSE CAST(CAST(sum * 0.19 AS DECIMAL(18, 2)) AS VARCHAR) END",
+            "ELSE CAST(CAST(sum * 0.19 AS DECIMAL(38, 4)) AS VARCHAR) END",
             updated_at="CAST(day AS VARCHAR) || ' 08:00:00'",
         )
 

@@ -34,6 +34,7 @@ from orchestration.warehouse import (
     prepare_warehouse,
     release_night_lock,
 )
+from quality.catalog import minor_units
 
 if TYPE_CHECKING:
     from models_ml.train import LearnSettings
@@ -148,6 +149,7 @@ class Night:
             return
         settings = self.settings
         refuse_gaps(settings.policy)
+        reporting_decimals(settings)
         claim_home(settings)
         hold_night_lock(settings.home)
         self._held.callback(release_night_lock, settings.home)
@@ -355,6 +357,7 @@ def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
     return {
         "as_of_date": as_of.isoformat(),
         "reporting_currency": settings.reporting_currency,
+        "reporting_decimals": reporting_decimals(settings),
         "horizon_months": settings.model.horizon_months,
         "target_days_past_due": settings.model.target_days_past_due,
         "default_amount": settings.model.default_amount,
@@ -365,6 +368,16 @@ def dbt_variables(settings: Settings, as_of: date) -> dict[str, Any]:
         **settings.parameters.dbt_variables(),
         **policy_variables(settings.policy),
     }
+
+
+def reporting_decimals(settings: Settings) -> int:
+    """How many decimals amounts in reporting currency have; NightError where it is no currency of ISO 4217."""
+    decimals = minor_units(settings.reporting_currency)
+    if decimals is None:
+        raise NightError(
+            f"reporting_currency: {settings.reporting_currency!r} is no currency of ISO 4217; valid is for example USD."
+        )
+    return decimals
 
 
 def stopped_text(signal_name: str) -> str:

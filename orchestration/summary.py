@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.plain_text import fitted, padded, plain
 from orchestration.warehouse import Publication, open_warehouse
+from quality.catalog import minor_units
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,7 +86,7 @@ def _receivables(connection: duckdb.DuckDBPyConnection, currency: str) -> str:
     return "\n".join(
         [
             f"Receivables on {measured_on}",
-            f"  open             {open_amount:>18,.2f} {plain(currency)}",
+            f"  open             {open_amount:>18,.{minor_units(currency)}f} {plain(currency)}",
             f"  overdue share    {_shown(overdue_share, '{:.1%}'):>18}",
             f"  DSO              {_shown(dso_days, '{:.1f} days'):>18}",
             f"  bad-debt rate    {_shown(bad_debt_rate, '{:.2%}'):>18}",

@@ -56,8 +56,9 @@ KINDS: dict[str, Kind] = {
     "in_set": Kind("row", ("columns",), ("values", "list"), "{columns}: one of the agreed values"),
     "matches": Kind("row", ("columns", "pattern"), expectation="{columns}: matches {pattern}"),
     "between": Kind("row", ("columns",), ("min", "max"), "{columns}: {bounds}"),
-    "decimals_at_most": Kind(
-        "row", ("columns", "places"), expectation="{columns}: at most {places} decimals"
+    # `of` is the column that holds the currency.
+    "decimals_of_currency": Kind(
+        "row", ("columns", "of"), expectation="{columns}: no more decimals than {of} has (ISO 4217)"
     ),
     "not_before": Kind("row", ("column", "other"), expectation="{column} is not before {other}"),
     "dated_by_delivery": Kind(
@@ -220,9 +221,34 @@ def load_rules(
 
 
 def read_list(name: str) -> tuple[str, ...]:
-    """The values of quality/lists/<name>.txt: one a line, '#' starts a comment."""
-    lines = (LISTS_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    return tuple(value for line in lines for value in line.split("#")[0].split())
+    """The values of quality/lists/<name>.txt, those of all its groups."""
+    return tuple(value for values in read_groups(name).values() for value in values)
+
+
+def read_groups(name: str) -> dict[str, tuple[str, ...]]:
+    """The values of quality/lists/<name>.txt under the group they stand in: `group:` begins one, '#' a comment.
+
+    Values before the first group stand under ''.
+    """
+    groups: dict[str, list[str]] = {"": []}
+    group = ""
+    for line in (LISTS_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines():
+        for word in line.split("#")[0].split():
+            if word.endswith(":"):
+                group = word.removesuffix(":")
+            else:
+                groups.setdefault(group, []).append(word)
+    return {name: tuple(values) for name, values in groups.items() if values}
+
+
+def currencies_by_minor_units() -> dict[int, tuple[str, ...]]:
+    """Every currency of ISO 4217 under the number of decimals its amounts have."""
+    return {int(places): codes for places, codes in read_groups("iso_4217").items()}
+
+
+def minor_units(currency: str) -> int | None:
+    """How many decimals the amounts of a currency have; None where it is none of ISO 4217."""
+    return next((places for places, codes in currencies_by_minor_units().items() if currency in codes), None)
 
 
 def _read_file(

@@ -20,6 +20,9 @@ from quality.reconcile import reconcile_sources
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# What the marts hold amounts as (dbt_project/macros/amounts.sql).
+MONEY = "DECIMAL(38,4)"
+
 _TABLES = """
 CREATE OR REPLACE TEMP TABLE gate_failure (
     table_name VARCHAR, rule_id VARCHAR, rule_rank INTEGER,
@@ -232,15 +235,18 @@ def _store(
 ) -> None:
     """Move gate_hit into gate_failure: one row a rule and judged row, with the columns that failed."""
     rule = hits[0][0]
+    # What is shown beside a key only helps the reader: a column that is gone must not keep the rule from running.
+    there = {
+        column[0]: str(column[1])
+        for column in con.execute(f"SELECT * FROM {rule.relation} LIMIT 0").description
+    }
     identity = (
-        f"NULL AS source_system, concat_ws('|', {', '.join(map(_as_text, rule.key))}) AS _row_key, "
+        f"NULL AS source_system, concat_ws('|', {', '.join(_key_text(name, there) for name in rule.key)}) AS _row_key, "
         "1 AS _occurrence"
         if rule.key
         else "source_system, _row_key, _occurrence"
     )
-    # What is shown beside a key only helps the reader: a column that is gone must not keep the rule from running.
-    there = {column[0] for column in con.execute(f"SELECT * FROM {rule.relation} LIMIT 0").description}
-    shows = {rule.id: rule for rule, _ in hits if there.intersection(rule.show)}
+    shows = {rule.id: rule for rule, _ in hits if there.keys() & set(rule.show)}
     shown = "NULL"
     if shows:
         cases = " ".join(
@@ -248,7 +254,8 @@ def _store(
         )
         shown = f"CASE rule_id {cases} END"
     shown_columns = "".join(
-        f", concat_ws(', ', {', '.join(_named_value(name) for name in rule.show if name in there)}) AS shown_{position}"
+        f", concat_ws(', ', {', '.join(_named_value(name, there) for name in rule.show if name in there)}) "
+        f"AS shown_{position}"
         for position, rule in enumerate(shows.values())
     )
     meaning = [
@@ -292,12 +299,20 @@ def _store(
     con.execute("DELETE FROM gate_hit")
 
 
-def _as_text(column: str) -> str:
-    return f"coalesce(CAST(r.\"{column}\" AS VARCHAR), '')"
+def _key_text(column: str, there: Mapping[str, str]) -> str:
+    return f"coalesce({_text(column, there)}, '')"
 
 
-def _named_value(column: str) -> str:
-    return f"'{column} ' || coalesce(CAST(r.\"{column}\" AS VARCHAR), 'not given')"
+def _named_value(column: str, there: Mapping[str, str]) -> str:
+    return f"'{column} ' || coalesce({_text(column, there)}, 'not given')"
+
+
+def _text(column: str, there: Mapping[str, str]) -> str:
+    """SQL, the value of a column as a reader wants it; `there` holds the columns of the table and their types."""
+    if there.get(column) != MONEY:
+        return f'CAST(r."{column}" AS VARCHAR)'
+    is_reporting = column.endswith("_reporting") or "currency" not in there
+    return f'ops.money_text(r."{column}", {"reporting_currency()" if is_reporting else "r.currency"})'
 
 
 def _is_old(rule: Rule, cut_over: date | None) -> str:

@@ -158,14 +158,6 @@ def _of_rows(rule: Rule, cut_over: date | None) -> list[Expected]:
         return [_matches(rule, name, _FORMS[rule.kind]) for name in rule.columns]
     if rule.kind == "matches" and tolerated is None:
         return [_matches(rule, name, f"^({params['pattern']})$") for name in rule.columns]
-    if rule.kind == "decimals_at_most" and tolerated is None:
-        too_many = rf"\.\d{{{params['places']}}}\d*[1-9]"
-        return [
-            Expected(
-                rule, "ExpectColumnValuesToNotMatchRegex", {"column": name, "regex": too_many}, _given(name)
-            )
-            for name in rule.columns
-        ]
     if rule.kind == "in_set" and tolerated is None:
         return [
             Expected(

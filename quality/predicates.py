@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING
 
-from quality.catalog import Rule
+from quality.catalog import Rule, currencies_by_minor_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,9 +26,17 @@ _MACROS = {
     "as_timestamp(x)": r"""CASE
         WHEN regexp_full_match(x, '\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?)?')
         THEN try_cast(x AS TIMESTAMP) END""",
-    # At most 16 digits before the point, which is what DECIMAL(18,2) holds.
+    # At most 16 digits before the point: what a sum of many rows can still be held of (dbt_project/macros/amounts.sql).
     "as_decimal(x)": r"CASE WHEN regexp_full_match(x, '[+-]?\d{1,16}(\.\d{1,18})?') "
     "THEN try_cast(x AS DECIMAL(38, 18)) END",
+    # Decimals other than zero that the currency (ISO 4217) has no place for; NULL for what is no currency.
+    "too_many_decimals(x, c)": "CASE "
+    + " ".join(
+        rf"WHEN c IN ({', '.join(map(repr, codes))}) THEN regexp_matches(x, '\.\d{{{places}}}\d*[1-9]')"
+        # Nearly every currency has two decimals: asked first.
+        for places, codes in sorted(currencies_by_minor_units().items(), key=lambda group: -len(group[1]))
+    )
+    + " END",
     "as_integer(x)": r"CASE WHEN regexp_full_match(x, '[+-]?\d{1,10}') THEN try_cast(x AS INTEGER) END",
     "as_boolean(x)": "CASE WHEN lower(x) = 'true' THEN true WHEN lower(x) = 'false' THEN false END",
     "squeezed(x)": "regexp_replace(upper(trim(x)), '[^A-Z0-9]', '', 'g')",
@@ -153,7 +161,7 @@ def row_predicates(rule: Rule) -> list[tuple[str | None, str]]:
             "in_set": f"{value} NOT IN ({_literals(params.get('values', ()))})",
             "matches": f"NOT regexp_full_match({value}, {_literal(str(params.get('pattern')))})",
             "between": _outside(f"as_decimal({value})", params.get("min"), params.get("max")),
-            "decimals_at_most": rf"regexp_matches({value}, '\.\d{{{params.get('places', 0)}}}\d*[1-9]')",
+            "decimals_of_currency": f'too_many_decimals({value}, r."{params.get("of")}")',
             "dated_by_delivery": _after_delivery(value, int(params.get("days", 0))),
         }.get(rule.kind)
         if test is None:

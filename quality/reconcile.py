@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class SourceDifference:
     """One file and currency whose control total does not equal the landed rows, quarantined ones included.
 
-    Amounts are in `currency`.
+    Amounts are in `currency`, which has that many `decimals` (None where it is no currency).
     """
 
     source_system: str
@@ -26,14 +26,15 @@ class SourceDifference:
     landed_rows: int
     source_amount: Decimal
     landed_amount: Decimal
+    decimals: int | None = None
 
     @property
     def text(self) -> str:
         """The difference in words."""
         return (
             f"{self.source_system} {self.table} {self.source_file} {self.currency or 'no currency'}: "
-            f"source {self.source_rows:,} rows, {_money(self.source_amount)}; "
-            f"landed {self.landed_rows:,} rows, {_money(self.landed_amount)}"
+            f"source {self.source_rows:,} rows, {_money(self.source_amount, self.decimals)}; "
+            f"landed {self.landed_rows:,} rows, {_money(self.landed_amount, self.decimals)}"
         )
 
 
@@ -118,7 +119,7 @@ def _compare(con: DuckDBPyConnection, table: str, landed: str, as_of: date) -> l
             HAVING k.row_count > 0 AND sum(source_rows - landed_rows) = k.row_count
         )
         SELECT source_system, $table, source_file, currency, source_rows, landed_rows, source_amount,
-        landed_amount
+        landed_amount, ops.minor_units(currency)
         FROM compared ANTI JOIN explained USING (source_system, source_file)
         WHERE source_rows <> landed_rows OR source_amount <> landed_amount
         ORDER BY 1, 3, 4
@@ -128,6 +129,8 @@ def _compare(con: DuckDBPyConnection, table: str, landed: str, as_of: date) -> l
     return [SourceDifference(*row) for row in rows]
 
 
-def _money(amount: Decimal) -> str:
-    """At least two decimals, more where there are more."""
-    return f"{amount:,.2f}" if amount == round(amount, 2) else f"{amount.normalize():,f}"
+def _money(amount: Decimal, decimals: int | None) -> str:
+    """The decimals of the currency, more where there are more."""
+    if decimals is not None and amount == round(amount, decimals):
+        return f"{amount:,.{decimals}f}"
+    return f"{amount.normalize():,f}"

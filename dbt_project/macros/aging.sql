@@ -35,9 +35,9 @@
             ('61-90', 'overdue_61_90_amount'), ('91+', 'overdue_91_plus_amount'),
             ('unapplied_cash', 'unapplied_cash_amount'), ('credit', 'credit_amount')
         ] %}
-        cast(sum(case when part = '{{ part }}' then balance else 0 end) as decimal(18, 2)) as {{ column }},
+        cast(sum(case when part = '{{ part }}' then balance else 0 end) as {{ money() }}) as {{ column }},
         {%- endfor %}
-        cast(sum(balance) as decimal(18, 2)) as balance_amount
+        cast(sum(balance) as {{ money() }}) as balance_amount
     from open_document
     group by as_of_date, customer_code, legal_entity, currency
 {%- endmacro %}
@@ -55,8 +55,8 @@
             balance.customer_code,
             balance.currency,
             {%- for part in parts %}
-            cast(sum(balance.{{ part }}) as decimal(18, 2)) as {{ part }},
-            cast(sum({{ in_reporting_currency('balance.' ~ part, 'balance.currency', 'fx_rate.rate') }}) as decimal(18, 2))
+            cast(sum(balance.{{ part }}) as {{ money() }}) as {{ part }},
+            cast(sum({{ in_reporting_currency('balance.' ~ part, 'balance.currency', 'fx_rate.rate') }}) as {{ money() }})
                 as {{ part }}_reporting{{ ',' if not loop.last }}
             {%- endfor %}
         from {{ receivable_balance }} as balance
@@ -73,13 +73,13 @@
         {%- for part in parts[:5] %}
         {{ part }}{{ suffix }},
         {%- endfor %}
-        cast({% for part in parts[:5] %}{{ part }}{{ suffix }}{{ ' + ' if not loop.last }}{% endfor %} as decimal(18, 2))
+        cast({% for part in parts[:5] %}{{ part }}{{ suffix }}{{ ' + ' if not loop.last }}{% endfor %} as {{ money() }})
             as open_amount{{ suffix }},
-        cast({% for part in parts[1:5] %}{{ part }}{{ suffix }}{{ ' + ' if not loop.last }}{% endfor %} as decimal(18, 2))
+        cast({% for part in parts[1:5] %}{{ part }}{{ suffix }}{{ ' + ' if not loop.last }}{% endfor %} as {{ money() }})
             as overdue_amount{{ suffix }},
         unapplied_cash_amount{{ suffix }},
         credit_amount{{ suffix }},
-        cast({% for part in parts %}{{ part }}{{ suffix }}{{ ' + ' if not loop.last }}{% endfor %} as decimal(18, 2))
+        cast({% for part in parts %}{{ part }}{{ suffix }}{{ ' + ' if not loop.last }}{% endfor %} as {{ money() }})
             as balance_amount{{ suffix }}{{ ',' if suffix == '' }}
         {%- endfor %}
     from converted

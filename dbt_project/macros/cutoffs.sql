@@ -33,6 +33,6 @@
 {% macro sum_in_reporting_currency(amount, currency, rate) -%}
     case
         when max(case when {{ amount }} <> 0 and {{ currency }} <> {{ reporting_currency() }} and {{ rate }} is null then 1 else 0 end) = 0
-            then cast(coalesce(sum({{ in_reporting_currency(amount, currency, rate) }}), 0) as decimal(18, 2))
+            then coalesce(sum({{ in_reporting_currency(amount, currency, rate) }}), 0)
     end
 {%- endmacro %}

@@ -35,7 +35,7 @@
         cast(
             sum(amount) over (
                 partition by {{ key }} order by valid_from rows between unbounded preceding and current row
-            ) as decimal(18, 2)
+            ) as {{ money() }}
         ) as balance
         {%- if not only_standing %},
         is_cancelled

@@ -1,16 +1,4 @@
-{# Money: reporting currency, aging buckets and the payment index, each stated once. #}
-
-{# `amount` in reporting currency, DECIMAL(18,2); NULL where `rate` is missing. #}
-{% macro in_reporting_currency(amount, currency, rate) -%}
-    cast(
-        case
-            when {{ currency }} = {{ reporting_currency() }} then {{ amount }}
-            -- Wide before it is multiplied: a product of two narrow decimals overflows at amounts that are real in yen.
-            else round(cast({{ amount }} as decimal(38, 2)) * {{ rate }}, 2)
-        end
-        as decimal(18, 2)
-    )
-{%- endmacro %}
+{# Measures of receivables: aging buckets, payment index and Altman Z'', each stated once. #}
 
 {# Aging bucket of an open amount by its days past due. #}
 {% macro aging_bucket(days_past_due) -%}
@@ -82,5 +70,5 @@
 #}
 {% macro is_small_difference(amount, document_amount) -%}
     (abs({{ amount }}) <= cast({{ parameter('default_share') }} as decimal(9, 6)) * abs({{ document_amount }})
-    and abs({{ amount }}) <= cast({{ parameter('default_amount') }} as decimal(18, 2)))
+    and abs({{ amount }}) <= cast({{ parameter('default_amount') }} as {{ money() }}))
 {%- endmacro %}

@@ -13,7 +13,7 @@
     case
         when {{ unit }} = 'share' then cast(cast(round({{ value }} * 100, 1) as decimal(18, 1)) as {{ dbt.type_string() }}) || ' %'
         when {{ unit }} = 'amount'
-            then cast(cast(round({{ value }}, 2) as decimal(18, 2)) as {{ dbt.type_string() }}) || ' ' || {{ reporting_currency() }}
+            then {{ money_text('cast(' ~ value ~ ' as ' ~ money() ~ ')', reporting_currency()) }} || ' ' || {{ reporting_currency() }}
         when {{ unit }} in ('days', 'count', 'classes')
             then cast(cast(round({{ value }}, 0) as decimal(18, 0)) as {{ dbt.type_string() }}) || case {{ unit }} when 'count' then '' else ' ' || {{ unit }} end
         else cast(cast(round({{ value }}, 2) as decimal(18, 2)) as {{ dbt.type_string() }}) || case {{ unit }} when 'ratio' then ' times' when 'index' then '' else ' ' || {{ unit }} end

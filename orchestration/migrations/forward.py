@@ -15,6 +15,7 @@ from orchestration.migrations import (
     m0002_book_of_nights,
     m0003_walked_models,
     m0004_document_answers,
+    m0005_money_of_four_decimals,
 )
 from orchestration.migrations.contract_tables import follow_contract, missing_columns
 from orchestration.migrations.sql_functions import follow_functions
@@ -28,6 +29,7 @@ MIGRATIONS: tuple[ModuleType, ...] = (
     m0002_book_of_nights,
     m0003_walked_models,
     m0004_document_answers,
+    m0005_money_of_four_decimals,
 )
 
 # What stands for the program's version where a folder was written before versions were noted.

@@ -388,6 +388,7 @@ def test_column_added_to_a_history_of_dbt_comes_to_folders_that_exist(
     )
     columns.write_text(declared, encoding="utf-8")
     monkeypatch.setattr(dbt_runner, "PROJECT_DIR", project)
+    prepare_warehouse(home.warehouse)
     settings = load_settings(home.company.config_path, env={}, home=home.company.home)
     outcomes = dbt_runner.build(
         home.company.home,

@@ -97,7 +97,7 @@ addressed as (
         application.source_system, application.application_id, application.kind, application.from_document_id,
         application.applied_date, application.currency, application.known_at, application.load_id,
         application.row_key, application.occurrence,
-        cast(round(application.from_amount * part_of_number.amount / nullif(application.amount, 0), 2) as decimal(18, 2)),
+        cast(application.from_amount * (part_of_number.amount / nullif(application.amount, 0)) as {{ money() }}),
         part_of_number.document_id,
         part_of_number.amount,
         case
@@ -161,12 +161,13 @@ converted as (
         case
             when placed.origin_document_id is null then null
             when placed.origin_currency = placed.currency then placed.amount
-            when placed.from_amount is not null then placed.from_amount
-            else cast(round(
-                cast(placed.amount as decimal(38, 2))
-                * case when placed.currency = {{ reporting_currency() }} then 1 else target_rate.rate end
-                / case when placed.origin_currency = {{ reporting_currency() }} then 1 else origin_rate.rate end, 2
-            ) as decimal(18, 2))
+            when placed.from_amount is not null then {{ rounded_money('placed.from_amount', 'placed.origin_currency') }}
+            when placed.origin_currency = {{ reporting_currency() }}
+                then {{ in_reporting_currency('placed.amount', 'placed.currency', 'target_rate.rate') }}
+            else {{ rounded_money(
+                'placed.amount * case when placed.currency = ' ~ reporting_currency() ~ ' then 1 else target_rate.rate end'
+                ~ ' / origin_rate.rate', 'placed.origin_currency'
+            ) }}
         end as origin_amount
     from placed
     left join {{ ref('fx_rate') }} as target_rate
@@ -184,7 +185,7 @@ stated as (
         case
             when origin_currency <> currency and is_last
                 and abs(receipt_amount - taken_amount) <= {{ exchange_tolerance_share() }} * receipt_amount
-                then cast(origin_amount + receipt_amount - taken_amount as decimal(18, 2))
+                then cast(origin_amount + receipt_amount - taken_amount as {{ money() }})
             else origin_amount
         end as origin_amount
     from (
@@ -234,7 +235,7 @@ cleared_memo as (
         closed_known_at as known_at,
         currency,
         -amount as amount,
-        cast(null as decimal(18, 2)) as origin_amount,
+        cast(null as {{ money() }}) as origin_amount,
         load_id,
         row_key,
         occurrence
@@ -335,8 +336,8 @@ select
     effective_date,
     known_at,
     currency,
-    cast(amount as decimal(18, 2)) as amount,
-    cast(origin_amount as decimal(18, 2)) as origin_amount,
+    cast(amount as {{ money() }}) as amount,
+    cast(origin_amount as {{ money() }}) as origin_amount,
     load_id,
     row_key,
     occurrence
@@ -353,8 +354,8 @@ select
     recovered.effective_date,
     recovered.known_at,
     document.currency,
-    cast(recovered.amount as decimal(18, 2)) as amount,
-    cast(null as decimal(18, 2)) as origin_amount,
+    cast(recovered.amount as {{ money() }}) as amount,
+    cast(null as {{ money() }}) as origin_amount,
     document.load_id,
     cast(null as {{ dbt.type_string() }}) as row_key,
     cast(null as integer) as occurrence

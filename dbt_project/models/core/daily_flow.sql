@@ -48,8 +48,8 @@ select
     coalesce(legal_entity, 'all') as legal_entity,
     coalesce(segment, 'all') as segment,
     currency_view,
-    cast(sum(sales) as decimal(18, 2)) as sales_amount,
-    cast(sum(net_write_off) as decimal(18, 2)) as net_write_off_amount
+    cast(sum(sales) as {{ money() }}) as sales_amount,
+    cast(sum(net_write_off) as {{ money() }}) as net_write_off_amount
 from flow
 group by grouping sets (
     (effective_date, currency_view, legal_entity, segment), (effective_date, currency_view, legal_entity),

@@ -1,6 +1,6 @@
 {%- set never = "cast('9999-12-31' as date)" -%}
 {%- set days = parameter('target_days_past_due') -%}
-{%- set amount_floor = 'cast(' ~ parameter('default_amount') ~ ' as decimal(18, 2))' -%}
+{%- set amount_floor = 'cast(' ~ parameter('default_amount') ~ ' as ' ~ money() ~ ')' -%}
 {%- set share_floor = 'cast(' ~ parameter('default_share') ~ ' as decimal(9, 6))' -%}
 {%- set bases = {
     'occurred': {'balance': 'invoice_balance', 'known': none},

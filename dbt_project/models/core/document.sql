@@ -110,7 +110,7 @@ select
     entry.issue_date,
     entry.due_date,
     entry.due_date_basis,
-    cast(entry.amount as decimal(18, 2)) as amount,
+    cast(entry.amount as {{ money() }}) as amount,
     case when entry.closed_known_at <= {{ as_of_date() }} then entry.closed_on end as closed_on,
     case when entry.closed_known_at <= {{ as_of_date() }} then entry.closed_known_at end as closed_known_at,
     case when entry.closed_known_at <= {{ as_of_date() }} then entry.closed_after end as closed_after,

@@ -154,7 +154,7 @@ select
     booked_on,
     greatest(effective_date, known_at) as recognised_date,
     currency,
-    cast(amount as decimal(18, 2)) as amount,
-    cast(amount_reporting as decimal(18, 2)) as amount_reporting,
+    cast(amount as {{ money() }}) as amount,
+    cast(amount_reporting as {{ money() }}) as amount_reporting,
     load_id
 from entry

@@ -78,11 +78,11 @@ select
     cell_month.currency_view,
     cell_month.sales_days,
     {%- for part in parts %}
-    cast(coalesce(receivable.{{ part }}, 0) as decimal(18, 2)) as {{ part }},
+    cast(coalesce(receivable.{{ part }}, 0) as {{ money() }}) as {{ part }},
     {%- endfor %}
     coalesce(receivable.customer_with_open_amount_count, 0) as customer_with_open_amount_count,
     {%- for amount in ['sales_amount', 'sales_12m_amount', 'net_write_off_amount', 'net_write_off_12m_amount'] %}
-    cast(coalesce(flow.{{ amount }}, 0) as decimal(18, 2)) as {{ amount }}{{ ',' if not loop.last }}
+    cast(coalesce(flow.{{ amount }}, 0) as {{ money() }}) as {{ amount }}{{ ',' if not loop.last }}
     {%- endfor %}
 from cell_month
 left join receivable

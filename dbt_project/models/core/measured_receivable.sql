@@ -58,7 +58,7 @@ select
     segment,
     currency_view,
     {%- for part in parts %}
-    cast({{ part }} as decimal(18, 2)) as {{ part }},
+    cast({{ part }} as {{ money() }}) as {{ part }},
     {%- endfor %}
-    cast({{ parts[:5] | join(' + ') }} as decimal(18, 2)) as open_amount
+    cast({{ parts[:5] | join(' + ') }} as {{ money() }}) as open_amount
 from viewed

@@ -27,7 +27,7 @@ posted as (
         issue_date as effective_date,
         known_at,
         amount,
-        cast(null as decimal(18, 2)) as stated_amount_reporting,
+        cast(null as {{ money() }}) as stated_amount_reporting,
         load_id
     from {{ ref('document') }}
 
@@ -42,7 +42,7 @@ posted as (
         closed_on as effective_date,
         greatest(closed_known_at, known_at) as known_at,
         -amount as amount,
-        cast(null as decimal(18, 2)) as stated_amount_reporting,
+        cast(null as {{ money() }}) as stated_amount_reporting,
         load_id
     from {{ ref('document') }}
     where document_kind = 'receipt' and closed_on is not null
@@ -59,7 +59,7 @@ posted as (
         known_at,
         -- What comes from no document lowers what the document stands for: a debt falls, and so does a credit.
         case when document_kind = 'credit_memo' and origin_document_id is null then amount else -amount end as amount,
-        cast(null as decimal(18, 2)) as stated_amount_reporting,
+        cast(null as {{ money() }}) as stated_amount_reporting,
         load_id
     from application
 
@@ -114,7 +114,7 @@ select
     posted.effective_date,
     posted.known_at,
     document.currency,
-    cast(posted.amount as decimal(18, 2)) as amount,
+    cast(posted.amount as {{ money() }}) as amount,
     coalesce(
         posted.stated_amount_reporting, {{ in_reporting_currency('posted.amount', 'document.currency', 'fx_rate.rate') }}
     ) as amount_reporting,

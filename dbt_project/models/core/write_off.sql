@@ -55,8 +55,8 @@ select
     entry.currency,
     entry.entry_kind,
     entry.is_standing,
-    cast(-entry.amount as decimal(18, 2)) as amount,
-    cast(-entry.amount_reporting as decimal(18, 2)) as amount_reporting
+    cast(-entry.amount as {{ money() }}) as amount,
+    cast(-entry.amount_reporting as {{ money() }}) as amount_reporting
 from {{ ref('ledger_entry') }} as entry
 inner join written_off on entry.document_id = written_off.document_id
 left join matched on entry.entry_id = matched.entry_id

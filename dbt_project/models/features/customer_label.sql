@@ -29,10 +29,9 @@ outcomes as (
         document.customer_code,
         {{ add_days('document.due_date', parameter('target_days_past_due')) }} as outcome_date,
         entry.amount_reporting as due_amount,
-        cast(round(
-            entry.amount_reporting
-            * (cast(greatest(coalesce(balance.balance, 0), 0) as double) / nullif(document.amount, 0)), 2
-        ) as decimal(18, 2)) as unpaid_amount
+        {{ reporting_money(
+            'entry.amount_reporting * (cast(greatest(coalesce(balance.balance, 0), 0) as double) / nullif(document.amount, 0))'
+        ) }} as unpaid_amount
     from {{ ref('document') }} as document
     inner join {{ ref('ledger_entry') }} as entry
         on entry.document_id = document.document_id and entry.is_standing and entry.entry_kind in ('invoice', 'debit_memo')
@@ -113,9 +112,9 @@ select
         when events.first_past_due_date is not null then 'past_due'
     end as event_kind,
     least(events.first_insolvency_date, events.first_write_off_date, events.first_past_due_date) as event_date,
-    case when horizons.label_known then cast(coalesce(windows.due_amount, 0) as decimal(18, 2)) end
+    case when horizons.label_known then cast(coalesce(windows.due_amount, 0) as {{ money() }}) end
         as amount_at_stake_reporting,
-    case when horizons.label_known then cast(coalesce(windows.unpaid_amount, 0) as decimal(18, 2)) end
+    case when horizons.label_known then cast(coalesce(windows.unpaid_amount, 0) as {{ money() }}) end
         as event_amount_reporting
 from {{ ref('customer_spine') }} as spine
 inner join horizons on horizons.cutoff_date = spine.cutoff_date

@@ -6,7 +6,7 @@ select
     cast(accepted.score as integer) as score,
     cast(accepted.risk_class as integer) as risk_class,
     accepted.currency,
-    cast(accepted.recommended_limit as decimal(18, 2)) as recommended_limit,
+    cast(accepted.recommended_limit as {{ money() }}) as recommended_limit,
     cast(accepted.updated_at as timestamp) as updated_at,
     {{ known_at('cast(accepted.report_date as date)') }} as known_at,
     {{ latest_known_at('cast(accepted.report_date as date)') }} as latest_known_at,

@@ -7,7 +7,7 @@ select
     cast(accepted.dunning_level as integer) as dunning_level,
     cast(accepted.promise_date as date) as promise_date,
     accepted.currency,
-    cast(accepted.promise_amount as decimal(18, 2)) as promise_amount,
+    cast(accepted.promise_amount as {{ money() }}) as promise_amount,
     cast(accepted.updated_at as timestamp) as updated_at,
     {{ known_at('cast(accepted.action_date as date)') }} as known_at,
     {{ latest_known_at('cast(accepted.action_date as date)') }} as latest_known_at,

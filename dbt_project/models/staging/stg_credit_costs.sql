@@ -7,7 +7,7 @@ select
     accepted.legal_entity,
     accepted.cost_kind,
     accepted.currency,
-    cast(accepted.amount as decimal(18, 2)) as amount,
+    cast(accepted.amount as {{ money() }}) as amount,
     cast(accepted.updated_at as timestamp) as updated_at,
     {{ known_at(event_date) }} as known_at,
     {{ latest_known_at(event_date) }} as latest_known_at,

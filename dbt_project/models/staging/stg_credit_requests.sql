@@ -6,7 +6,7 @@ select
     cast(accepted.decided_at as timestamp) as decided_at,
     accepted.decision,
     accepted.currency,
-    cast(accepted.amount as decimal(18, 2)) as amount,
+    cast(accepted.amount as {{ money() }}) as amount,
     accepted.override_reason,
     cast(accepted.updated_at as timestamp) as updated_at,
     {{ known_at('cast(cast(accepted.requested_at as timestamp) as date)') }} as known_at,

@@ -7,7 +7,7 @@ select
     cast(accepted.closed_date as date) as closed_date,
     accepted.reason,
     accepted.currency,
-    cast(accepted.amount as decimal(18, 2)) as amount,
+    cast(accepted.amount as {{ money() }}) as amount,
     cast(accepted.updated_at as timestamp) as updated_at,
     {{ value_known_at('accepted.closed_date', 'cast(accepted.opened_date as date)', 'history') }} as closed_known_at,
     {{ known_at('cast(accepted.opened_date as date)') }} as known_at,

@@ -4,7 +4,7 @@ select
     accepted.legal_entity,
     accepted.currency,
     accepted.account,
-    cast(accepted.balance as decimal(18, 2)) as balance,
+    cast(accepted.balance as {{ money() }}) as balance,
     cast(accepted.updated_at as timestamp) as updated_at,
     {{ known_at('cast(accepted.balance_date as date)') }} as known_at,
     {{ latest_known_at('cast(accepted.balance_date as date)') }} as latest_known_at,

@@ -4,7 +4,7 @@ select
     cast(accepted.line_no as integer) as line_no,
     accepted.product_id,
     accepted.currency,
-    cast(accepted.amount as decimal(18, 2)) as amount,
+    cast(accepted.amount as {{ money() }}) as amount,
     cast(accepted.updated_at as timestamp) as updated_at,
     {{ known_at('cast(null as date)') }} as known_at,
     {{ latest_known_at('cast(null as date)') }} as latest_known_at,

@@ -23,8 +23,8 @@ select
         else 'stated'
     end as due_date_basis,
     accepted.currency,
-    cast(accepted.amount as decimal(18, 2)) as amount,
-    cast(accepted.tax_amount as decimal(18, 2)) as tax_amount,
+    cast(accepted.amount as {{ money() }}) as amount,
+    cast(accepted.tax_amount as {{ money() }}) as tax_amount,
     accepted.order_id,
     cast(accepted.cleared_date as date) as cleared_date,
     cast(accepted.cleared_after as date) as cleared_after,

@@ -6,7 +6,7 @@ select
     cast(accepted.published_at as date) as published_at,
     accepted.kind,
     accepted.currency,
-    cast(accepted.amount as decimal(18, 2)) as amount,
+    cast(accepted.amount as {{ money() }}) as amount,
     cast(accepted.updated_at as timestamp) as updated_at,
     {{ known_at('cast(accepted.published_at as date)') }} as known_at,
     {{ latest_known_at('cast(accepted.published_at as date)') }} as latest_known_at,

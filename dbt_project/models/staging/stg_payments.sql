@@ -6,7 +6,7 @@ select
     accepted.legal_entity,
     cast(accepted.received_date as date) as received_date,
     accepted.currency,
-    cast(accepted.amount as decimal(18, 2)) as amount,
+    cast(accepted.amount as {{ money() }}) as amount,
     accepted.method,
     cast(accepted.reversed_at as date) as reversed_at,
     cast(accepted.updated_at as timestamp) as updated_at,

@@ -143,13 +143,14 @@ def _amounts_gone(connection: duckdb.DuckDBPyConnection, plan: Plan) -> tuple[st
         return ()
     rows = connection.execute(
         "select coalesce(nullif(trim(currency), ''), 'no currency'), coalesce(sum(amount), 0), "
+        "coalesce(ops.minor_units(any_value(trim(currency))), 2), "
         f"count(*) - count(amount) from (select currency, ops.plain_number(amount) as amount "
         f"from raw.{plan.table.name} "
         "where rowid in (select latest_rowid from vanished_rows)) group by 1 order by 1"
     ).fetchall()
     return tuple(
-        f"{currency} {amount:,.2f}" + (f" (and {unreadable:,} unreadable)" if unreadable else "")
-        for currency, amount, unreadable in rows
+        f"{currency} {amount:,.{decimals}f}" + (f" (and {unreadable:,} unreadable)" if unreadable else "")
+        for currency, amount, decimals, unreadable in rows
     )
 
 

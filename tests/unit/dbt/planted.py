@@ -23,18 +23,18 @@ TABLES = {
         "pd DOUBLE, grade VARCHAR, grade_rank INTEGER, data_depth VARCHAR, pd_ratio_30d DOUBLE"
     ),
     "mart.fct_exposure": (
-        "customer_code VARCHAR, exposure_reporting DECIMAL(18,2), net_exposure_reporting DECIMAL(18,2), "
-        "open_receivables_reporting DECIMAL(18,2), overdue_amount_reporting DECIMAL(18,2), "
-        "zero_limit_exposure_reporting DECIMAL(18,2), expired_limit_exposure_reporting DECIMAL(18,2), "
-        "delivered_not_invoiced_reporting DECIMAL(18,2), open_orders_reporting DECIMAL(18,2), "
+        "customer_code VARCHAR, exposure_reporting DECIMAL(38,4), net_exposure_reporting DECIMAL(38,4), "
+        "open_receivables_reporting DECIMAL(38,4), overdue_amount_reporting DECIMAL(38,4), "
+        "zero_limit_exposure_reporting DECIMAL(38,4), expired_limit_exposure_reporting DECIMAL(38,4), "
+        "delivered_not_invoiced_reporting DECIMAL(38,4), open_orders_reporting DECIMAL(38,4), "
         "orders_status VARCHAR, "
-        "insured_reporting DECIMAL(18,2), credit_limit_reporting DECIMAL(18,2), utilisation DOUBLE"
+        "insured_reporting DECIMAL(38,4), credit_limit_reporting DECIMAL(38,4), utilisation DOUBLE"
     ),
     "mart.fct_ar_aging": (
-        "as_of_date DATE, customer_code VARCHAR, open_amount_reporting DECIMAL(18,2), "
-        "current_amount_reporting DECIMAL(18,2), "
-        "overdue_1_30_amount_reporting DECIMAL(18,2), overdue_31_60_amount_reporting DECIMAL(18,2), "
-        "overdue_61_90_amount_reporting DECIMAL(18,2), overdue_91_plus_amount_reporting DECIMAL(18,2)"
+        "as_of_date DATE, customer_code VARCHAR, open_amount_reporting DECIMAL(38,4), "
+        "current_amount_reporting DECIMAL(38,4), "
+        "overdue_1_30_amount_reporting DECIMAL(38,4), overdue_31_60_amount_reporting DECIMAL(38,4), "
+        "overdue_61_90_amount_reporting DECIMAL(38,4), overdue_91_plus_amount_reporting DECIMAL(38,4)"
     ),
     "mart.roll_rate": (
         "segment VARCHAR, bucket VARCHAR, implied_loss_rate DECIMAL(9,6), implied_loss_rate_status VARCHAR, "
@@ -42,10 +42,10 @@ TABLES = {
     ),
     "features.customer_cutoff": (
         "customer_code VARCHAR, cutoff_date DATE, is_as_of BOOLEAN, months_of_history INTEGER, "
-        "sales_12m_amount_reporting DECIMAL(18,2), sales_3m_amount_reporting DECIMAL(18,2), "
-        "paid_12m_amount_reporting DECIMAL(18,2), equity_amount_reporting DECIMAL(18,2), "
-        "revenue_amount_reporting DECIMAL(18,2), legal_notice_count_90d INTEGER, "
-        "open_amount_reporting DECIMAL(18,2), is_in_default_at_cutoff BOOLEAN, has_financials BOOLEAN, "
+        "sales_12m_amount_reporting DECIMAL(38,4), sales_3m_amount_reporting DECIMAL(38,4), "
+        "paid_12m_amount_reporting DECIMAL(38,4), equity_amount_reporting DECIMAL(38,4), "
+        "revenue_amount_reporting DECIMAL(38,4), legal_notice_count_90d INTEGER, "
+        "open_amount_reporting DECIMAL(38,4), is_in_default_at_cutoff BOOLEAN, has_financials BOOLEAN, "
         f"has_bureau BOOLEAN, {_FEATURES}"
     ),
     "features.customer_cutoff_prior": (
@@ -57,14 +57,14 @@ TABLES = {
         "opened_on DATE, urgency DECIMAL(9,2), evidence_text VARCHAR"
     ),
     "mart.limit_recommendation": (
-        "customer_code VARCHAR, current_limit_reporting DECIMAL(18,2), "
-        "recommended_limit_reporting DECIMAL(18,2), decision VARCHAR"
+        "customer_code VARCHAR, current_limit_reporting DECIMAL(38,4), "
+        "recommended_limit_reporting DECIMAL(38,4), decision VARCHAR"
     ),
     "core.warning_signal": (
         "as_of_date DATE, customer_code VARCHAR, rule_id VARCHAR, family VARCHAR, level VARCHAR, "
         "metric VARCHAR, value DOUBLE, prior_value DOUBLE, amber DECIMAL(18,4), red DECIMAL(18,4), "
         "unit VARCHAR, direction VARCHAR, valid_days INTEGER, urgency DECIMAL(9,2), "
-        "amount_at_risk_reporting DECIMAL(18,2), evidence_text VARCHAR, "
+        "amount_at_risk_reporting DECIMAL(38,4), evidence_text VARCHAR, "
         "rule_version INTEGER"
     ),
 }

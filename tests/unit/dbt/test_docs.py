@@ -63,3 +63,15 @@ def test_every_mart_is_known_to_be_read_outside(
     marts = {node["unique_id"] for node in _models(nodes) if node["schema"] == "mart"}
     assert exposures["published_mart"] == marts
     assert "model.trade_credit.worklist" in exposures["daily_worklist"] <= marts
+
+
+def test_amounts_are_of_the_one_type_of_money(manifest: dict[str, Any], nodes: list[dict[str, Any]]) -> None:
+    money = manifest["macros"]["macro.trade_credit.money"]["macro_sql"].split("%}")[1].split("{%")[0]
+    amounts = {
+        f"{node['name']}.{column['name']}": column["data_type"].replace(" ", "")
+        for node in _models(nodes)
+        for column in node["columns"].values()
+        if column["name"].endswith(("amount", "_reporting")) and "decimal" in (column["data_type"] or "")
+    }
+    assert len(amounts) > 150
+    assert {name: kind for name, kind in amounts.items() if kind != "".join(money.split())} == {}

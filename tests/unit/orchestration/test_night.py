@@ -20,6 +20,7 @@ from orchestration.night import (
     NightStoppedError,
     UnlikelyDayError,
     check_day,
+    dbt_variables,
 )
 from orchestration.night_book import PUBLISHING, STEPS, published_nights
 from orchestration.settings import ConfigurationError, Settings, load_settings
@@ -321,3 +322,16 @@ def test_signal_handlers_are_as_before_once_the_night_is_over(settings: Settings
     with watching(), night(settings):
         pass
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+@pytest.mark.parametrize(("currency", "decimals"), [("USD", 2), ("JPY", 0), ("KWD", 3)])
+def test_amounts_are_rounded_as_the_reporting_currency_is(
+    settings: Settings, currency: str, decimals: int
+) -> None:
+    chosen = settings.model_copy(update={"reporting_currency": currency})
+    assert dbt_variables(chosen, date(2026, 6, 30))["reporting_decimals"] == decimals
+
+
+def test_reporting_currency_that_is_none_is_refused(settings: Settings) -> None:
+    with pytest.raises(NightError, match="'XYZ' is no currency of ISO 4217; valid is for example USD"):
+        dbt_variables(settings.model_copy(update={"reporting_currency": "XYZ"}), date(2026, 6, 30))

@@ -78,3 +78,16 @@ def test_rows_sent_again_unchanged_stay_with_their_first_file(warehouse: Warehou
         [AS_OF],
     )
     assert reconcile_sources(warehouse.con, AS_OF) == ()
+
+
+def test_difference_is_told_with_the_decimals_of_its_currency(warehouse: Warehouse) -> None:
+    for currency, amount in (("KWD", "1.5"), ("JPY", "1500"), ("none", "1.50")):
+        warehouse.con.execute(TOTAL, [AS_OF, "a.csv", currency, 1, amount])
+    assert [
+        difference.text.partition("source 1 rows, ")[2]
+        for difference in reconcile_sources(warehouse.con, AS_OF)
+    ] == [
+        "1,500; landed 0 rows, 0",
+        "1.500; landed 0 rows, 0.000",
+        "1.5; landed 0 rows, 0",
+    ]

@@ -116,6 +116,10 @@ SPOILED: dict[str, tuple[str, dict[str, Any]]] = {
         {"kind": "credit_memo", "from_document_id": "M1"},
     ),
     "application_dated_after_delivery": ("payment_applications", {"applied_date": "2026-11-02"} | TONIGHT),
+    "application_from_amount_decimals": ("payment_applications", {"from_amount": "1.005"}),
+    "order_amount_decimals": ("orders", {"amount": "1190.001"}),
+    "gl_balance_decimals": ("gl_balances", {"balance": "690.001"}),
+    "limit_amount_decimals": ("credit_limits", {"insured_amount": "0.001"}),
     "order_value_missing": ("orders", {"delivered_amount": None}),
     "order_date_unreadable": ("orders", {"order_date": "24/10/2026"}),
     "order_ship_date_unreadable": ("orders", {"requested_ship_date": "2026-W45"}),
@@ -519,6 +523,11 @@ def test_number_of_an_earlier_document_is_told(sound: Warehouse, before: dict[st
         # A credit memo has no terms to respect.
         ({"document_type": "credit_memo", "due_date": "2026-10-01"}, "invoice_due_before_issue"),
         ({"amount": "1190.500"}, "invoice_amount_decimals"),
+        ({"amount": "1.234", "currency": "KWD"}, "invoice_amount_decimals"),
+        ({"amount": "100.00", "currency": "JPY"}, "invoice_amount_decimals"),
+        ({"amount": "1.2345", "currency": "CLF"}, "invoice_amount_decimals"),
+        # What is no currency has a rule of its own.
+        ({"amount": "1.234", "currency": "XXD"}, "invoice_amount_decimals"),
         ({"currency": "EUR", "issue_date": "2026-10-30"}, "invoice_rate_missing"),
         ({"tax_amount": ""}, "invoice_tax_unreadable"),
         ({"due_date": "2026-10-25"}, "invoice_due_before_issue"),
@@ -528,6 +537,16 @@ def test_rows_that_only_look_wrong_pass(sound: Warehouse, changes: dict[str, Any
     sound.add("invoices", invoice_id="I2", **changes)
     only = tuple(rule for rule in Warehouse.rules() if rule.id == rule_id)
     assert sound.gate(rules=only).result(rule_id).status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount"),
+    [("JPY", "100.50"), ("EUR", "1.234"), ("KWD", "1.2345"), ("UYW", "1.23456"), ("CLF", "-1.00001")],
+)
+def test_amount_has_no_more_decimals_than_its_currency(sound: Warehouse, currency: str, amount: str) -> None:
+    sound.add("invoices", invoice_id="I2", amount=amount, currency=currency)
+    only = tuple(rule for rule in Warehouse.rules() if rule.id == "invoice_amount_decimals")
+    assert sound.gate(rules=only).result("invoice_amount_decimals").rows_failed == 1
 
 
 def test_repeated_document_is_accepted_once(sound: Warehouse) -> None:

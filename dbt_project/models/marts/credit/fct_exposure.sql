@@ -119,7 +119,7 @@ exposed as (
         part.*,
         -- Orders nobody delivers are left out and orders_status says so; orders that cannot be converted leave the whole
         -- unknown, as far as policy counts them.
-        cast(
+        cast(round(
             case when policy.open_receivables_share = 0 then 0 else part.open_receivables_reporting end
             * policy.open_receivables_share
             {%- for component in ['delivered_not_invoiced', 'open_orders'] %}
@@ -129,8 +129,8 @@ exposed as (
             end
             {%- endfor %}
             + case when policy.unapplied_cash_share = 0 then 0 else part.unapplied_cash_reporting end
-            * policy.unapplied_cash_share as decimal(18, 2)
-        ) as exposure_reporting,
+            * policy.unapplied_cash_share, {{ reporting_decimals() }}
+        ) as {{ money() }}) as exposure_reporting,
         coalesce(part.insured_reporting, 0) * policy.insured_share as counted_insured_reporting
     from part
     cross join policy
@@ -178,31 +178,30 @@ select
     {{ as_of_date() }} as as_of_date,
     customer_code,
     group_code,
-    cast(open_receivables_reporting as decimal(18, 2)) as open_receivables_reporting,
-    cast(overdue_amount_reporting as decimal(18, 2)) as overdue_amount_reporting,
-    cast(delivered_not_invoiced_reporting as decimal(18, 2)) as delivered_not_invoiced_reporting,
-    cast(open_orders_reporting as decimal(18, 2)) as open_orders_reporting,
-    cast(unapplied_cash_reporting as decimal(18, 2)) as unapplied_cash_reporting,
-    cast(insured_reporting as decimal(18, 2)) as insured_reporting,
+    cast(open_receivables_reporting as {{ money() }}) as open_receivables_reporting,
+    cast(overdue_amount_reporting as {{ money() }}) as overdue_amount_reporting,
+    cast(delivered_not_invoiced_reporting as {{ money() }}) as delivered_not_invoiced_reporting,
+    cast(open_orders_reporting as {{ money() }}) as open_orders_reporting,
+    cast(unapplied_cash_reporting as {{ money() }}) as unapplied_cash_reporting,
+    cast(insured_reporting as {{ money() }}) as insured_reporting,
     exposure_reporting,
     -- Nothing known as insured counts as uninsured.
-    cast(
-        case when exposure_reporting is not null then greatest(exposure_reporting - counted_insured_reporting, 0) end
-        as decimal(18, 2)
-    ) as net_exposure_reporting,
-    cast(group_exposure_reporting as decimal(18, 2)) as group_exposure_reporting,
-    cast(credit_limit_reporting as decimal(18, 2)) as credit_limit_reporting,
+    {{ reporting_money(
+        'case when exposure_reporting is not null then greatest(exposure_reporting - counted_insured_reporting, 0) end'
+    ) }} as net_exposure_reporting,
+    cast(group_exposure_reporting as {{ money() }}) as group_exposure_reporting,
+    cast(credit_limit_reporting as {{ money() }}) as credit_limit_reporting,
     limit_valid_to,
     cast(
         case when utilisation_status = 'available' then cast(exposure_reporting as double) / credit_limit_reporting end
         as double
     ) as utilisation,
     utilisation_status,
-    cast(case when limit_status = 'zero_limit' then exposure_reporting end as decimal(18, 2))
+    cast(case when limit_status = 'zero_limit' then exposure_reporting end as {{ money() }})
         as zero_limit_exposure_reporting,
-    cast(case when limit_status = 'expired_limit' then exposure_reporting end as decimal(18, 2))
+    cast(case when limit_status = 'expired_limit' then exposure_reporting end as {{ money() }})
         as expired_limit_exposure_reporting,
-    cast(group_credit_limit_reporting as decimal(18, 2)) as group_credit_limit_reporting,
+    cast(group_credit_limit_reporting as {{ money() }}) as group_credit_limit_reporting,
     cast(
         case
             when group_utilisation_status = 'available'

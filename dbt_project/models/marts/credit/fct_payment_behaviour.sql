@@ -31,7 +31,7 @@ select
     customer.customer_code,
     cast(window_length.window_months as integer) as window_months,
     cast(coalesce(paid.paid_invoice_count, 0) as integer) as paid_invoice_count,
-    cast(coalesce(paid.paid_amount_reporting, 0) as decimal(18, 2)) as paid_amount_reporting,
+    cast(coalesce(paid.paid_amount_reporting, 0) as {{ money() }}) as paid_amount_reporting,
     cast(paid.days_beyond_terms_weighted as double) as days_beyond_terms_weighted,
     cast(case when paid.paid_invoice_count >= 3 then paid.payment_index end as double) as payment_index,
     cast(paid.on_time_share as double) as on_time_share,

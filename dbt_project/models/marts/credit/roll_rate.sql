@@ -163,9 +163,9 @@ select
         else 'written off'
     end as next_bucket,
     cast(month_pair_count as integer) as month_pair_count,
-    cast(amount as decimal(18, 2)) as amount_reporting,
-    cast(rolled_amount as decimal(18, 2)) as rolled_amount_reporting,
-    cast(stayed_amount as decimal(18, 2)) as stayed_amount_reporting,
+    cast(amount as {{ money() }}) as amount_reporting,
+    cast(rolled_amount as {{ money() }}) as rolled_amount_reporting,
+    cast(stayed_amount as {{ money() }}) as stayed_amount_reporting,
     cast(roll_rate as decimal(9, 6)) as roll_rate,
     cast(eventual_roll_rate as decimal(9, 6)) as eventual_roll_rate,
     case

@@ -24,7 +24,7 @@ select
     min(reason) as reason,
     min(remedy) as remedy,
     count(*) as row_count,
-    cast(sum({{ plain_number('amount') }}) as decimal(18, 2)) as amount,
+    cast(sum({{ plain_number('amount') }}) as {{ money() }}) as amount,
     min(first_quarantined_on) as oldest_quarantined_on
 from held
 group by held_part, table_name, coalesce(column_name, 'all'), rule_id, owner, coalesce(currency, 'not stated')

@@ -222,21 +222,21 @@ select
     coalesce(legal_entity, 'not stated') as legal_entity,
     coalesce(currency, 'not stated') as currency,
     {%- for column in ['bucket_amount', 'credit_amount', 'unapplied_cash_amount'] %}
-    cast(case when has_buckets then {{ column }} end as decimal(18, 2)) as {{ column }},
+    cast(case when has_buckets then {{ column }} end as {{ money() }}) as {{ column }},
     {%- endfor %}
     {%- for column in [
         'balance_amount', 'ledger_amount', 'source_amount', 'derived_amount', 'quarantined_amount',
         'not_yet_known_amount', 'waiting_amount', 'bucket_difference', 'balance_difference', 'source_difference',
         'gl_balance', 'gl_difference'
     ] %}
-    cast({{ column }} as decimal(18, 2)) as {{ column }},
+    cast({{ column }} as {{ money() }}) as {{ column }},
     {%- endfor %}
     cast(
         case
             {%- for part in explanations %}
             when abs(gl_difference - ({{ part }})) = least_unexplained then gl_difference - ({{ part }})
             {%- endfor %}
-        end as decimal(18, 2)
+        end as {{ money() }}
     ) as gl_unexplained,
     case
         when bucket_difference <> 0 then 'buckets do not add up to the open balance'

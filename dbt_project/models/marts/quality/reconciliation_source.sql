@@ -69,15 +69,15 @@ select
     source_file,
     currency,
     cast(source_row_count as bigint) as source_row_count,
-    cast(source_amount as decimal(18, 2)) as source_amount,
+    cast(source_amount as {{ money() }}) as source_amount,
     cast(posted_row_count as bigint) as ledger_row_count,
-    cast(posted_amount as decimal(18, 2)) as ledger_amount,
+    cast(posted_amount as {{ money() }}) as ledger_amount,
     {%- for state in ['quarantined', 'not_yet_known', 'waiting', 'superseded'] %}
     cast({{ state }}_row_count as bigint) as {{ state }}_row_count,
-    cast({{ state }}_amount as decimal(18, 2)) as {{ state }}_amount,
+    cast({{ state }}_amount as {{ money() }}) as {{ state }}_amount,
     {%- endfor %}
     cast(row_count_difference as bigint) as row_count_difference,
-    cast(amount_difference as decimal(18, 2)) as amount_difference,
+    cast(amount_difference as {{ money() }}) as amount_difference,
     case
         when row_count_difference = 0 and amount_difference = 0 then 'reconciled'
         when row_count_difference = superseded_row_count and amount_difference = superseded_amount

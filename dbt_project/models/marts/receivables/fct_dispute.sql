@@ -36,7 +36,7 @@ select
             when stated.closed_by_then is not null then 0
             when open_document.document_id is not null and open_document.currency = stated.currency
                 then greatest(least(stated.amount, open_document.balance), 0)
-        end as decimal(18, 2)
+        end as {{ money() }}
     ) as disputed_open_amount
 from stated
 left join open_document on open_document.document_id = stated.source_system || '|' || stated.invoice_id

@@ -106,7 +106,7 @@ select
     paid.currency,
     paid.amount,
     {{ in_reporting_currency('paid.amount', 'paid.currency', 'issue_rate.rate') }} as amount_reporting,
-    cast(paid.open_amount as decimal(18, 2)) as open_amount,
+    cast(paid.open_amount as {{ money() }}) as open_amount,
     {{ in_reporting_currency('paid.open_amount', 'paid.currency', 'closing_rate.rate') }} as open_amount_reporting,
     cast(paid.days_past_due as integer) as days_past_due,
     case
@@ -125,9 +125,9 @@ select
     case
         when paid.is_paid then cast(greatest(0, {{ days_between('paid.due_date', 'paid.paid_date') }}) as integer)
     end as days_beyond_terms,
-    cast(paid.write_off_amount as decimal(18, 2)) as write_off_amount,
-    cast(paid.recovered_amount as decimal(18, 2)) as recovered_amount,
-    cast(paid.disputed_amount as decimal(18, 2)) as disputed_amount,
+    cast(paid.write_off_amount as {{ money() }}) as write_off_amount,
+    cast(paid.recovered_amount as {{ money() }}) as recovered_amount,
+    cast(paid.disputed_amount as {{ money() }}) as disputed_amount,
     paid.known_at
 from paid
 left join {{ ref('fx_rate') }} as issue_rate

@@ -84,17 +84,17 @@ select
     legal_entity,
     currency,
     {%- for suffix in ['', '_reporting'] %}
-    cast(opening_amount{{ suffix }} as decimal(18, 2)) as opening_amount{{ suffix }},
+    cast(opening_amount{{ suffix }} as {{ money() }}) as opening_amount{{ suffix }},
     {%- for part in parts %}
-    cast({{ part }}_amount{{ suffix }} as decimal(18, 2)) as {{ part }}_amount{{ suffix }},
+    cast({{ part }}_amount{{ suffix }} as {{ money() }}) as {{ part }}_amount{{ suffix }},
     {%- endfor %}
     {%- if suffix %}
     cast(
         closing_amount_reporting - opening_amount_reporting
-        {%- for part in parts %} - {{ part }}_amount_reporting{% endfor %} as decimal(18, 2)
+        {%- for part in parts %} - {{ part }}_amount_reporting{% endfor %} as {{ money() }}
     ) as revaluation_amount_reporting,
     {%- endif %}
-    cast(closing_amount{{ suffix }} as decimal(18, 2)) as closing_amount{{ suffix }}{{ ',' if suffix == '' }}
+    cast(closing_amount{{ suffix }} as {{ money() }}) as closing_amount{{ suffix }}{{ ',' if suffix == '' }}
     {%- endfor %}
 from rolled
 where opening_amount <> 0 or closing_amount <> 0

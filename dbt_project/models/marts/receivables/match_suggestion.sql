@@ -147,16 +147,16 @@ select
     origin.customer_code,
     origin.legal_entity,
     origin.currency,
-    cast(suggested.amount as decimal(18, 2)) as unapplied_amount,
+    cast(suggested.amount as {{ money() }}) as unapplied_amount,
     suggested.document_id,
     target.document_no as invoice_no,
     target.due_date,
-    cast(suggested.balance as decimal(18, 2)) as open_amount,
+    cast(suggested.balance as {{ money() }}) as open_amount,
     cast(
         least(suggested.balance, suggested.amount - case
             when suggested.rule in ('exact_amount', 'less_discount') then 0
             else suggested.running_amount - suggested.balance
-        end) as decimal(18, 2)
+        end) as {{ money() }}
     ) as suggested_amount,
     suggested.rule,
     cast(

@@ -14,7 +14,7 @@ select
     stray.stray_from,
     'Accounts Receivable' as owner,
     coalesce(
-        'A receipt or credit of ' || cast(suggestion.unapplied_amount as {{ dbt.type_string() }}) || ' '
+        'A receipt or credit of ' || {{ money_text('suggestion.unapplied_amount', 'invoice.currency') }} || ' '
         || invoice.currency || ' nobody applied may pay it: ' || suggestion.from_document_no,
         'Newer documents were paid by ' || cast(stray.stray_from as {{ dbt.type_string() }})
         || '; ask the customer, then apply its payment, credit it, or answer that it is owed'

@@ -293,23 +293,23 @@ select
     segment,
     currency_view,
     open_amount,
-    cast(open_amount + credit_amount + unapplied_cash_amount as decimal(18, 2)) as balance_amount,
+    cast(open_amount + credit_amount + unapplied_cash_amount as {{ money() }}) as balance_amount,
     current_amount,
-    cast(overdue_amount as decimal(18, 2)) as overdue_amount,
+    cast(overdue_amount as {{ money() }}) as overdue_amount,
     overdue_91_plus_amount,
     credit_amount,
     unapplied_cash_amount,
     cast(customer_with_open_amount_count as bigint) as customer_with_open_amount_count,
     sales_amount,
     sales_12m_amount,
-    cast(case when has_applications then net_write_off_amount end as decimal(18, 2)) as net_write_off_amount,
-    cast(case when has_applications then net_write_off_12m_amount end as decimal(18, 2)) as net_write_off_12m_amount,
+    cast(case when has_applications then net_write_off_amount end as {{ money() }}) as net_write_off_amount,
+    cast(case when has_applications then net_write_off_12m_amount end as {{ money() }}) as net_write_off_12m_amount,
     case
         when days_per_amount is null then 'not_available'
         when sales_days < 365 then 'short_history'
         else 'available'
     end as dso_status,
-    cast(credit_cost_12m as decimal(18, 2)) as credit_cost_12m_amount,
+    cast(credit_cost_12m as {{ money() }}) as credit_cost_12m_amount,
     case when credit_cost_12m is null then 'not_available' else 'available' end as credit_cost_status,
     cast(decision_count as bigint) as decision_count,
     case when decision_count is null then 'not_available' else 'available' end as approval_status,
@@ -325,7 +325,7 @@ select
         when has_utilisation and measured_on = {{ as_of_date() }} then 'no_limit'
         else 'not_available'
     end as utilisation_status,
-    cast(credit_limit as decimal(18, 2)) as credit_limit_amount,
+    cast(credit_limit as {{ money() }}) as credit_limit_amount,
     case
         when credit_limit is not null then 'available'
         when has_utilisation then 'no_limit'

@@ -20,6 +20,6 @@ select
         else 'unchanged'
     end as impact,
     exposure_reporting,
-    cast(greatest(exposure_reporting - recommended_limit_reporting, 0) as decimal(18, 2)) as exposure_above_reporting,
+    cast(greatest(exposure_reporting - recommended_limit_reporting, 0) as {{ money() }}) as exposure_above_reporting,
     forecast_sales_reporting as yearly_sales_reporting
 from {{ ref('limit_recommendation') }}

@@ -29,7 +29,7 @@ aged as (
     select
         customer_code,
         sum(overdue_61_90_amount_reporting + overdue_91_plus_amount_reporting)
-        > cast({{ parameter('default_amount') }} as decimal(18, 2))
+        > cast({{ parameter('default_amount') }} as {{ money() }})
         and sum(overdue_61_90_amount_reporting + overdue_91_plus_amount_reporting)
         > cast({{ parameter('default_share') }} as decimal(9, 6)) * sum(open_amount_reporting) as has_material_61_plus
     from {{ ref('fct_ar_aging') }}
@@ -105,9 +105,8 @@ parts as (
 
     select
         forecast.*,
-        cast(
-            least(greatest(yearly_sales, recent_yearly_sales), yearly_sales * growth_cap) as decimal(18, 2)
-        ) as forecast_sales_reporting,
+        {{ reporting_money('least(greatest(yearly_sales, recent_yearly_sales), yearly_sales * growth_cap)') }}
+            as forecast_sales_reporting,
         -- What is not stated does not bind: least() passes over an unknown turnover.
         case
             when equity_amount_reporting is not null
@@ -148,15 +147,15 @@ bounded as (
         carried.*,
         -- The need counts what the exposure counts: sales under way to payment, and what is ordered and not yet billed. Sales
         -- come in lumps, so a limit for the average would be breached at every peak.
-        cast(
-            case
-                when coalesce(orders_status, 'available') <> 'not_convertible'
-                    then forecast_sales_reporting * (terms_days + collection_days) / 365.0 * need_headroom
-                        + coalesce(ordered_reporting, 0)
-            end as decimal(18, 2)
-        ) as need_reporting,
-        cast(capacity as decimal(18, 2)) as capacity_reporting,
-        cast(capacity * grade_factor as decimal(18, 2)) as graded_capacity_reporting
+        case
+            when coalesce(orders_status, 'available') <> 'not_convertible'
+                then {{ reporting_money(
+                    'forecast_sales_reporting * (terms_days + collection_days) / 365.0 * need_headroom'
+                    ~ ' + coalesce(ordered_reporting, 0)'
+                ) }}
+        end as need_reporting,
+        {{ reporting_money('capacity') }} as capacity_reporting,
+        {{ reporting_money('capacity * grade_factor') }} as graded_capacity_reporting
     from carried
 
 ),
@@ -182,7 +181,7 @@ recommended as (
             case
                 when unrounded_limit < minimum_limit then 0
                 else floor(unrounded_limit / rounding_step) * rounding_step
-            end as decimal(18, 2)
+            end as {{ money() }}
         ) as recommended_limit_reporting,
         case
             when score_status = 'in_default' then 'in_default'
@@ -253,11 +252,11 @@ select
     recommended.capacity_reporting,
     cast(recommended.grade_factor as decimal(9, 4)) as grade_factor,
     recommended.graded_capacity_reporting,
-    cast(recommended.policy_cap_reporting as decimal(18, 2)) as policy_cap_reporting,
+    cast(recommended.policy_cap_reporting as {{ money() }}) as policy_cap_reporting,
     recommended.binding_part,
     recommended.recommended_limit_reporting,
     recommended.current_limit_reporting,
-    cast(recommended.recommended_limit_reporting - recommended.current_limit_reporting as decimal(18, 2))
+    cast(recommended.recommended_limit_reporting - recommended.current_limit_reporting as {{ money() }})
         as limit_change_reporting,
     recommended.insured_reporting,
     recommended.exposure_reporting,

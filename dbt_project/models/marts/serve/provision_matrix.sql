@@ -94,8 +94,8 @@ provided as (
 
     select
         chosen.*,
-        cast(round(balance * policy_loss_rate * forward_looking_factor, 2) as decimal(18, 2)) as policy_loss,
-        cast(round(balance * observed_loss_rate * forward_looking_factor, 2) as decimal(18, 2)) as observed_loss,
+        {{ reporting_money('balance * policy_loss_rate * forward_looking_factor') }} as policy_loss,
+        {{ reporting_money('balance * observed_loss_rate * forward_looking_factor') }} as observed_loss,
         coalesce(basis = 'own' and months_observed >= own_rate_months_min, false) as is_own
     from chosen
 
@@ -106,7 +106,7 @@ select
     segment,
     bucket,
     cast(bucket_rank as integer) as bucket_rank,
-    cast(balance as decimal(18, 2)) as balance_reporting,
+    cast(balance as {{ money() }}) as balance_reporting,
     cast(case when is_own then observed_loss_rate else policy_loss_rate end as decimal(9, 6)) as loss_rate,
     cast(forward_looking_factor as decimal(9, 4)) as forward_looking_factor,
     case when is_own then observed_loss else policy_loss end as expected_credit_loss_reporting,

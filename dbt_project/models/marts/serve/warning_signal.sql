@@ -24,11 +24,11 @@ with facts as (
         {%- endfor %}
         exposure.net_exposure_reporting,
         -- Arrears as material as default takes them: residues and rounding differences warn of nothing.
-        exposure.overdue_amount_reporting > cast({{ parameter('default_amount') }} as decimal(18, 2))
+        exposure.overdue_amount_reporting > cast({{ parameter('default_amount') }} as {{ money() }})
         and exposure.overdue_amount_reporting
         > cast({{ parameter('default_share') }} as decimal(9, 6)) * exposure.open_receivables_reporting
             as has_material_arrears,
-        exposure.exposure_reporting > cast({{ parameter('default_amount') }} as decimal(18, 2)) as has_material_exposure
+        exposure.exposure_reporting > cast({{ parameter('default_amount') }} as {{ money() }}) as has_material_exposure
     from {{ ref('dim_customer') }} as customer
     left join {{ ref('customer_cutoff') }} as features
         on features.customer_code = customer.customer_code and features.is_as_of
@@ -143,7 +143,7 @@ select
     direction,
     cast(valid_days as integer) as valid_days,
     cast(urgency * case when level = 'red' then red_urgency_factor else 1 end as decimal(9, 2)) as urgency,
-    cast(net_exposure_reporting as decimal(18, 2)) as amount_at_risk_reporting,
+    cast(net_exposure_reporting as {{ money() }}) as amount_at_risk_reporting,
     description || ': ' || {{ measure_text('value', 'unit') }}
     || ' (' || coalesce('amber ' || {{ measure_text('amber', 'unit') }}, '')
     || case when amber is not null and red is not null then ', ' else '' end
