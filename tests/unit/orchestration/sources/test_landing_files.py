@@ -71,7 +71,7 @@ def test_new_column_of_a_later_file_is_kept_and_does_not_make_a_row_new(bank: Co
     )
     bank.write("bank/2026-10-30.csv", header + rows)
     bank.night(NEXT)
-    assert bank.ask("select payment_id, _extra from raw.payments order by rowid") == [
+    assert bank.ask("select payment_id, _extra from raw.payments order by payment_id") == [
         ("P1", None),
         ("P2", None),
         ("P3", r'{"channel":"a\"b"}'),
