@@ -124,7 +124,7 @@ def test_new_key_of_the_answer_is_kept_as_json(company: Company, bureau: Bureau)
     company.night(NIGHT)
     bureau.answer = lambda _: (200, {"data": [report(1), {**report(2), "outlook": {"kind": "stable"}}]})
     company.night(NEXT)
-    assert company.ask("select report_id, _extra from raw.bureau_reports order by rowid") == [
+    assert company.ask("select report_id, _extra from raw.bureau_reports order by report_id") == [
         ("R1", None),
         ("R2", r'{"outlook":"{\"kind\":\"stable\"}"}'),
     ]
