@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from orchestration.sources.field_mapping import Mapped, Section
-from orchestration.sources.file_config import FileSource, FileTable
+from orchestration.sources.file_config import FileSource, FileTable, check_relation_name
 
 # How a table that is read in full may be meant otherwise than as the whole of it.
 FullDelivery = Literal["open_items"]
@@ -41,12 +41,11 @@ class DatabaseTable(Mapped):
         return self
 
 
-class RestTable(Mapped):
-    """One endpoint of a REST service that fills one contract table.
+class RestEndpoint(Section):
+    """One list of records that a REST service gives.
 
-    `records` is the JSON path of the row list. `paginator`: `page_number` sends `page=1,2,…`, `offset`
-    sends offset and limit, `cursor` sends the token found at `next_path`, `link_header` and `next_url`
-    follow links.
+    `records` is the JSON path of the list. `paginator`: `page_number` sends `page=1,2,…`, `offset` sends offset and
+    limit, `cursor` sends the token found at `next_path`, `link_header` and `next_url` follow links.
     """
 
     path: str
@@ -57,18 +56,6 @@ class RestTable(Mapped):
     page_size_param: str | None = None
     page_size: int = Field(default=1000, ge=1, le=100_000)
     next_path: str = "next"
-    since_param: str | None = None
-    look_back_days: int = Field(default=7, ge=0, le=3660)
-    key_space: str | None = None
-    delivery: FullDelivery | None = None
-
-    @model_validator(mode="after")
-    def _open_items_are_asked_in_full(self) -> RestTable:
-        if self.delivery is not None and self.since_param is not None:
-            raise ValueError(
-                "delivery: open_items asks for the whole list every night; leave `since_param` out"
-            )
-        return self
 
     @field_validator("path")
     @classmethod
@@ -84,6 +71,28 @@ class RestTable(Mapped):
     def _without_line_end(cls, value: dict[str, str]) -> dict[str, str]:
         # A secret mounted as a file ends in one.
         return {name: text.rstrip("\r\n") for name, text in value.items()}
+
+
+class RestTable(Mapped, RestEndpoint):
+    """One endpoint of a REST service that fills one contract table.
+
+    `from` selects the rows to map in SQL: over `rows`, which are the endpoint's own records, and over the `relations`
+    of its source.
+    """
+
+    from_: str | None = Field(default=None, alias="from")
+    since_param: str | None = None
+    look_back_days: int = Field(default=7, ge=0, le=3660)
+    key_space: str | None = None
+    delivery: FullDelivery | None = None
+
+    @model_validator(mode="after")
+    def _open_items_are_asked_in_full(self) -> RestTable:
+        if self.delivery is not None and self.since_param is not None:
+            raise ValueError(
+                "delivery: open_items asks for the whole list every night; leave `since_param` out"
+            )
+        return self
 
 
 class DatabaseSource(Section):
@@ -133,6 +142,8 @@ class RestSource(Section):
     max_requests: int = Field(default=10_000, ge=1, le=10_000_000)
     max_seconds: float = Field(default=1800, gt=0, le=86_400)
     max_answer_mb: int = Field(default=64, ge=1, le=1024)
+    # Endpoints that a table's `from` reads beside its own, by the name it calls them.
+    relations: dict[str, RestEndpoint] = Field(default_factory=dict)
     tables: dict[str, RestTable] = Field(min_length=1)
 
     @field_validator("url")
@@ -147,6 +158,13 @@ class RestSource(Section):
                 "and / ? # @ of a user or password are written %2F %3F %23 %40"
             )
         return value.rstrip("/")
+
+    @field_validator("relations")
+    @classmethod
+    def _names_of_their_own(cls, value: dict[str, RestEndpoint]) -> dict[str, RestEndpoint]:
+        for name in value:
+            check_relation_name(name)
+        return value
 
     @field_validator("link_origins")
     @classmethod

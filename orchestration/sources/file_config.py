@@ -246,14 +246,19 @@ class FileSource(Section):
     @classmethod
     def _names_of_their_own(cls, value: dict[str, FileLayout]) -> dict[str, FileLayout]:
         for name, layout in value.items():
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.casefold() == OWN_RELATION:
-                raise ValueError(
-                    f"{name!r} is no name for a relation; valid are letters, digits and _, and not "
-                    f"{OWN_RELATION}, which are a table's own files"
-                )
+            check_relation_name(name)
             if not layout.files:
                 raise ValueError(f"{name} names no file; give `files`")
         return value
+
+
+def check_relation_name(name: str) -> None:
+    """Raise ValueError where a select could not call a relation `name`."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.casefold() == OWN_RELATION:
+        raise ValueError(
+            f"{name!r} is no name for a relation; valid are letters, digits and _, and not {OWN_RELATION}, which "
+            "are a table's own"
+        )
 
 
 def without_packing(name: str) -> str:

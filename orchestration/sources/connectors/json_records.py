@@ -8,8 +8,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from orchestration.sources.config import RestTable
-from orchestration.sources.contract import CONTRACT
 from orchestration.sources.errors import SourceError
 
 # What may stand at the end of cut JSON and is no value yet: part of a word, of a number or of an escape.
@@ -32,15 +30,11 @@ def endless(where: str, received: str) -> SourceError:
 
 
 class LineWriter:
-    """Turns records into lines, and knows which pages there have been."""
+    """Turns records into lines, and knows which pages there have been; `keys` tell records apart, where known."""
 
-    def __init__(self, where: str, table_name: str, table: RestTable) -> None:
+    def __init__(self, where: str, keys: Sequence[str]) -> None:
         self._where = where
-        mappings = [table.mapping_for(name) for name in CONTRACT[table_name].key]
-        self._keys = [
-            mapping.column for mapping in mappings if mapping is not None and mapping.column is not None
-        ]
-        self._knows_keys = len(self._keys) == len(mappings)
+        self._keys = keys
         self._pages: dict[bytes, int] = {}
         self._written = 0
 
@@ -49,7 +43,7 @@ class LineWriter:
         lines = [self._line(place, record) for place, record in enumerate(records, start=self._written + 1)]
         self._written += len(lines)
         prints = [hashlib.sha256("".join(lines).encode()).digest()] if lines else []
-        if self._knows_keys and len(records) > 1:
+        if self._keys and len(records) > 1:
             keys = sorted(json.dumps([record.get(key) for key in self._keys]) for record in records)
             # Where keys tell rows apart they tell pages apart too, though a time stamp in them may change.
             if len(set(keys)) == len(keys):

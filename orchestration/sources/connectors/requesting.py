@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-from orchestration.sources.config import CREDENTIAL_NAME, RestSource, RestTable
+from orchestration.sources.config import CREDENTIAL_NAME, RestEndpoint, RestSource
 from orchestration.sources.connectors.exchange import GOOD, Exchange, TooLarge, Unreadable
 from orchestration.sources.errors import SourceError, TransientSourceError
 from orchestration.sources.waiting import Watch
@@ -69,7 +69,7 @@ def origin_of(url: str) -> Origin:
 class Service:
     """One table's conversation with a service, bounded by the settings of its source."""
 
-    def __init__(self, source: RestSource, table: RestTable, where: str, watch: Watch) -> None:
+    def __init__(self, source: RestSource, table: RestEndpoint, where: str, watch: Watch) -> None:
         import requests
 
         self._source, self._where, self._watch = source, where, watch

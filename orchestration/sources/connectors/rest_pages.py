@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from email.message import Message
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from orchestration.sources.config import RestSource, RestTable
+from orchestration.sources.config import RestEndpoint, RestSource
 from orchestration.sources.connectors.json_records import (
     DEEPEST,
     SEARCHED_CHARACTERS,
@@ -38,26 +38,29 @@ class _Page(NamedTuple):
 
 def download(
     source: RestSource,
-    table_name: str,
-    table: RestTable,
+    name: str,
+    table: RestEndpoint,
     target: Path,
     *,
-    since: str | None,
+    keys: Sequence[str] = (),
+    since: Mapping[str, str],
     watch: Watch | None = None,
 ) -> int:
     """Write every record of an endpoint to `target`, one JSON object a line; returns the number of records.
+
+    `name` is what messages call it, `keys` tell its records apart, `since` are the parameters that ask for news alone.
 
     The file appears only when the last page has arrived. Answers 429 and 5xx, answers cut short and broken
     connections are tried again with growing pauses, or those a Retry-After asks for, then raise
     TransientSourceError; whatever else cannot be used raises SourceError. `watch` is told of long waits.
     """
     address = shown_url(f"{source.url}/{table.path.lstrip('/')}")
-    where = f"source {source.name}, {table_name} ({address})"
+    where = f"source {source.name}, {name} ({address})"
     partial = target.with_suffix(".partial")
     count = 0
     try:
         service = Service(source, table, where, watch or Watch())
-        writer = LineWriter(where, table_name, table)
+        writer = LineWriter(where, keys)
         with partial.open("w", encoding="utf-8") as handle:
             for number, page in enumerate(_pages(service, table, where, since), start=1):
                 lines = writer.lines(number, page.records)
@@ -86,13 +89,11 @@ def download(
     return count
 
 
-def _pages(service: Service, table: RestTable, where: str, since: str | None) -> Iterator[_Page]:
+def _pages(service: Service, table: RestEndpoint, where: str, since: Mapping[str, str]) -> Iterator[_Page]:
     """The pages of an endpoint; raises SourceError where the service leads back to one it has given before."""
-    params: dict[str, Any] = dict(table.params)
+    params: dict[str, Any] = {**table.params, **since}
     if table.page_size_param is not None:
         params[table.page_size_param] = table.page_size
-    if since is not None and table.since_param is not None:
-        params[table.since_param] = since
     if table.paginator == "offset":
         params.update(offset=0, limit=table.page_size)
     if table.paginator == "page_number":
@@ -156,7 +157,7 @@ def _note(where: str, followed: dict[str, int], reference: str, number: int, wha
 class _Reader:
     """Finds records and references in answers; raises SourceError where they are not as configured."""
 
-    def __init__(self, where: str, table: RestTable, service: Service) -> None:
+    def __init__(self, where: str, table: RestEndpoint, service: Service) -> None:
         from dlt.common.jsonpath import compile_path
 
         self._where, self._table = where, table
@@ -251,7 +252,7 @@ class _Reader:
             ) from error
 
 
-def _check_for_error(service: Service, table: RestTable, where: str, body: Any) -> None:
+def _check_for_error(service: Service, table: RestEndpoint, where: str, body: Any) -> None:
     """Raise SourceError where an answer without records says beside its empty list that something went wrong."""
     from dlt.common.jsonpath import find_values
 

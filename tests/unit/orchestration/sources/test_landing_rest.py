@@ -225,3 +225,42 @@ def test_half_a_download_changes_nothing(company: Company, bureau: Bureau) -> No
     with pytest.raises(TransientSourceError):
         company.night(NEXT)
     assert company.ask("select count(*) from staging.landed_bureau_reports") == [(2,)]
+
+
+def test_answers_of_two_endpoints_are_joined(company: Company, bureau: Bureau) -> None:
+    company.configure(
+        f"""
+  shop:
+    kind: rest
+    url: {bureau.url}
+    relations:
+      lines: {{path: lines, params: {{of: lines}}, records: items}}
+    tables:
+      customers:
+        path: customers
+        params: {{of: customers}}
+        from: |
+          select rows.no, rows.name, any_value(lines.city) as city, sum(amount(lines.net, '1.00')) as bought
+          from rows left join lines on lines.customer = rows.no where rows.state = 'live' group by all
+        fields: {{customer_id: "no", legal_name: name, city: city}}
+"""
+    )
+    answers = {
+        "customers": [{"no": "C1", "name": "A", "state": "live"}, {"no": "C2", "name": "B", "state": "gone"}],
+        "lines": {"items": [{"customer": "C1", "net": "2.50", "city": "Bonn"}, {"customer": "C1", "net": 1}]},
+    }
+    bureau.answer = lambda asked: (200, answers[asked["of"]])
+    company.night(NIGHT)
+    assert company.ask("select customer_id, legal_name, city, _source_file from raw.customers") == [
+        ("C1", "A", "Bonn", "customers")
+    ]
+    answers["lines"] = {"items": []}
+    with pytest.raises(SourceError, match="relation lines: the service gave no rows"):
+        company.night(NEXT)
+
+
+def test_select_over_an_answer_names_what_it_lacks(company: Company, bureau: Bureau) -> None:
+    configure(company, bureau.url, "        from: select * from rows where publised > ''\n")
+    bureau.answer = lambda _: (200, {"data": [{"id": "R1", "published": "2026-10-01"}]})
+    with pytest.raises(SourceError, match="did you mean 'published'"):
+        company.night(NIGHT)
