@@ -115,13 +115,6 @@ _MACROS = {
     "registration_is_valid(kind, x)": "CASE kind WHEN 'USCC' THEN uscc_is_valid(squeezed(x)) "
     "WHEN 'LEI' THEN lei_is_valid(squeezed(x)) WHEN 'EIN' THEN ein_is_valid(trim(x)) "
     "WHEN 'VAT' THEN vat_is_valid(squeezed(x)) ELSE true END",
-    # Payment terms that give a due date, written as dbt_project/macros/customers.sql reads them.
-    "terms_days(x)": r"""CASE WHEN regexp_full_match(upper(trim(x)),
-            '(?:[0-9]+(?:[.,][0-9]+)?%? */ *[0-9]+ *,? *)?(?:NET|N/|N)? *' ||
-            '(?:[0-9]{1,3} *(?:DAYS?|D|TAGE?)? *(?:EOM)?|EOM)')
-        THEN coalesce(try_cast(nullif(
-            regexp_extract(upper(trim(x)), '([0-9]{1,3}) *(?:DAYS?|D|TAGE?)? *(?:EOM)?$', 1), '')
-            AS INTEGER), 0) END""",
 }
 
 

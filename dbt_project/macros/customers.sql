@@ -1,30 +1,11 @@
 {# Customer master data: reading terms and registration numbers, and choosing one value among several sources. #}
 
-{#
-  Payment terms as they are written: NET30, 30 days, 2/10 NET 30 (the discount is left out), EOM, 30 EOM. Group 1 holds
-  the days, group 2 says that they count from the end of the month. quality/predicates.py reads the same.
-#}
-{% macro payment_terms_part(payment_terms, group) -%}
-    nullif(regexp_extract(
-        upper(trim({{ payment_terms }})),
-        '^(?:[0-9]+(?:[.,][0-9]+)?%? */ *[0-9]+ *,? *)?(?:NET|N/|N)? *([0-9]{0,3}) *(?:DAYS?|D|TAGE?)? *(EOM)?$', {{ group }}
-    ), '')
-{%- endmacro %}
-
-{# Agreed days of payment terms; NULL for terms written in a way nobody agreed on. #}
-{% macro payment_terms_days(payment_terms) -%}
-    case
-        when {{ payment_terms_part(payment_terms, 1) }} is not null or {{ payment_terms_part(payment_terms, 2) }} is not null
-            then cast(coalesce({{ payment_terms_part(payment_terms, 1) }}, '0') as integer)
-    end
-{%- endmacro %}
-
 {# The day a document of `issue_date` is due by payment terms; NULL where they cannot be read. #}
 {% macro due_date_by_terms(issue_date, payment_terms) -%}
     case
-        when {{ payment_terms_part(payment_terms, 2) }} is not null
-            then cast({{ month_end(issue_date) }} + {{ payment_terms_days(payment_terms) }} as date)
-        else cast({{ issue_date }} + {{ payment_terms_days(payment_terms) }} as date)
+        when ops.payment_terms_from_month_end({{ payment_terms }})
+            then cast({{ month_end(issue_date) }} + ops.payment_terms_days({{ payment_terms }}) as date)
+        else cast({{ issue_date }} + ops.payment_terms_days({{ payment_terms }}) as date)
     end
 {%- endmacro %}
 

@@ -22,6 +22,20 @@ def _by_currency(form: str, otherwise: str) -> str:
 
 # By name: parameters and body.
 _FUNCTIONS = {
+    # Payment terms in capitals without the discount before them: 2/10 NET 30 is NET 30, and 2/10 alone stays so.
+    "bare_payment_terms": (
+        "x",
+        r"trim(regexp_replace(upper(trim(x)), '^[0-9]+([.,][0-9]+)?%? */ *[0-9]+ *,? *(NET|N/|N| )', '\2'))",
+    ),
+    # Agreed days of payment terms (NET30, 30 days, 2/10 NET 30, EOM, 30 EOM); NULL for terms in no such form.
+    "payment_terms_days": (
+        "x",
+        "case when regexp_full_match(ops.bare_payment_terms(x), "
+        "'(NET|N/|N)? *([0-9]{1,3} *(DAYS?|D|TAGE?)? *(EOM)?|EOM)') "
+        "then coalesce(try_cast(nullif(regexp_extract(ops.bare_payment_terms(x), '[0-9]+'), '') as integer), 0) end",
+    ),
+    # Whether the days count from the end of the month of issue.
+    "payment_terms_from_month_end": ("x", "suffix(ops.bare_payment_terms(x), 'EOM')"),
     # A text as an amount, NULL where it is none that can be booked: at most 16 digits before the point. Spaces and
     # underscores would pass the cast, so the form is checked first.
     "plain_number": (

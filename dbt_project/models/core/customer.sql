@@ -84,7 +84,7 @@ select
     chosen.industry_code,
     chosen.segment,
     coalesce(topmost.ancestor_code, chosen.customer_code) as group_code,
-    {{ payment_terms_days('chosen.payment_terms') }} as payment_terms_days,
+    ops.payment_terms_days(chosen.payment_terms) as payment_terms_days,
     chosen.account_owner,
     chosen.customer_since,
     chosen.source_customer_count,

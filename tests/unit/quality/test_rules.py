@@ -470,6 +470,7 @@ def test_what_is_accepted_can_be_cast(judged: Judged) -> None:
     [
         (None, "failed", "passed"),
         ("on receipt of goods", "failed", "passed"),
+        ("2/10", "failed", "passed"),
         ("NET30", "passed", "failed"),
         ("net 45", "passed", "failed"),
         ("2/10 NET 30", "passed", "failed"),
