@@ -281,10 +281,20 @@ class Files:
         found: Mapping[str, list[SourceFile]] | None = None,
     ) -> dict[str, list[SourceFile]]:
         """The files of the relations that a feed names, looked at; those already `found` are not looked at again."""
-        words = words_of(feed.from_ or "")
         return {
-            name: (found or {}).get(name) or _inspected(f"{where}, relation {name}", beside[name], words)
+            name: (found or {}).get(name)
+            or _inspected(f"{where}, relation {name}", beside[name], self._names_asked_of(name))
             for name in self._relations(feed)
+        }
+
+    def _names_asked_of(self, relation: str) -> set[str]:
+        """The names by which the header of a relation's files is known: all that any select of it may mean."""
+        return {
+            name
+            for table_name, table in self._source.tables.items()
+            for feed in table.feeds
+            if relation in self._relations(feed)
+            for name in _names_asked_for(feed, table_name)
         }
 
 

@@ -170,12 +170,26 @@ def _load(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
     names = _named(relation)
     fields = [pa.field(f"c{number}", pa.string()) for number in range(len(names))]
     schema = pa.schema([*fields, pa.field("_source_row", pa.int64()), pa.field("_source_file", pa.string())])
-    ordered = (batch.select(schema.names) for batch in relation.batches(names))
+    broken: list[Exception] = []
+
+    def ordered() -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in relation.batches(names):
+                yield batch.select(schema.names)
+        except SourceError as error:
+            broken.append(error)
+            raise
+
     connection.execute(f"create table {quoted(relation.name)} ({_definitions(relation)})")
-    reader = pa.RecordBatchReader.from_batches(schema, ordered)
-    connection.register("arriving", reader)
+    connection.register("arriving", pa.RecordBatchReader.from_batches(schema, ordered()))
     chosen = ", ".join([*(field.name for field in fields), "_source_file", "_source_row"])
-    connection.execute(f"insert into {quoted(relation.name)} select {chosen} from arriving")
+    try:
+        connection.execute(f"insert into {quoted(relation.name)} select {chosen} from arriving")
+    except Exception:
+        # The engine would tell it in words of its own.
+        if broken:
+            raise broken[0] from None
+        raise
     connection.unregister("arriving")
 
 

@@ -281,3 +281,18 @@ def test_relations_that_cannot_be_are_refused_before_anything_is_read(
 ) -> None:
     with pytest.raises(ConfigurationError, match=expected):
         company.configure(BANK.replace(*change))
+
+
+def test_what_is_wrong_with_a_file_is_told_as_without_a_select(company: Company) -> None:
+    shop(company)
+    company.write("lines/b.csv", "no,net\nI3,7,8\n")
+    with pytest.raises(SourceError, match=r"relation lines, file b\.csv: line 2 has 3 columns") as caught:
+        company.night(NIGHT)
+    assert "arriving" not in str(caught.value)
+
+
+def test_header_of_a_relation_is_known_by_all_that_select_from_it(company: Company) -> None:
+    company.configure(SAP.replace("header: 3, ", ""))
+    company.write("list.txt", SAP_LIST)
+    company.night(NIGHT)
+    assert company.ask("select count(*) from raw.invoices") == [(2,)]

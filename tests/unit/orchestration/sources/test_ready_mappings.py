@@ -1,0 +1,185 @@
+"""Each mapping of `examples/` on a small company written as its system exports: documents, receipts, totals by hand."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.settings import load_settings
+from orchestration.sources.landing import land
+from orchestration.warehouse import prepare_warehouse
+
+EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
+DOCUMENTS = "select invoice_id, document_type, customer_id, due_date, currency, amount from raw.invoices"
+RECEIPTS = "select customer_id, received_date, amount from raw.payments"
+CUSTOMERS = "select customer_id, legal_name from raw.customers"
+APPLIED = "select from_document_id, invoice_id, applied_date, amount from raw.payment_applications"
+
+
+class Books:
+    """An example's sources after one night."""
+
+    def __init__(self, folder: Path, example: str, files: dict[str, str], encoding: str) -> None:
+        shutil.copy(EXAMPLES / example, folder / "company.yml")
+        for name, content in files.items():
+            (folder / name).write_bytes(content.encode(encoding))
+        settings = load_settings(folder / "company.yml", env={}, home=folder / "home")
+        prepare_warehouse(settings.warehouse_path)
+        land(settings.warehouse_path, settings, as_of=date(2025, 11, 30))
+        self._path = settings.warehouse_path
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows in order, amounts as numbers."""
+        with closing(duckdb.connect(str(self._path))) as connection:
+            shown = query.replace(" amount ", " cast(amount as double) ")
+            return connection.execute(f"{shown} order by all").fetchall()
+
+
+FBL5N = """\
+30.11.2025                                   Dynamische Listenausgabe                          1
+------------------------------------------------------------------------------------------------
+|St|BuKr|Debitor   |Belegnr   |Art|Belegdatum|Nettofäll.|Betrag in BW   |Währg|Text              |
+------------------------------------------------------------------------------------------------
+|  |1000|1000123   |90000001  |RV |01.10.2025|31.10.2025|     12.345,67 |EUR  |Müller & Söhne    |
+|  |1000|1000123   |90000002  |RG |05.10.2025|05.10.2025|      1.234,56-|EUR  |Gutschrift "neu   |
+|  |1000|1000123   |14000001  |DZ |20.10.2025|20.10.2025|     10.000,00-|EUR  |Zahlung           |
+|  |1000|1000124   |14000002  |DZ |21.10.2025|21.10.2025|         50,00 |EUR  |Auszahlung        |
+------------------------------------------------------------------------------------------------
+|* |    |1000123   |          |   |          |          |      1.111,11 |EUR  |                  |
+------------------------------------------------------------------------------------------------
+"""
+
+
+def test_sap_list_of_items(tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_text("Debitor,Name 1\n1000123,Müller & Söhne GmbH\n", encoding="utf-8")
+    books = Books(tmp_path, "sap_fbl5n_list.yml", {"fbl5n_november.txt": FBL5N}, "cp1252")
+    assert books.ask(DOCUMENTS) == [
+        ("90000001", "invoice", "1000123", "2025-10-31", "EUR", 12345.67),
+        ("90000002", "credit_memo", "1000123", "2025-10-05", "EUR", 1234.56),
+    ]
+    assert books.ask(RECEIPTS) == [("1000123", "2025-10-20", 10000)]
+    assert books.ask(CUSTOMERS) == [("1000123", "Müller & Söhne GmbH"), ("1000124", "1000124")]
+
+
+FEC_NAMES = (
+    "JournalCode JournalLib EcritureNum EcritureDate CompteNum CompteLib CompAuxNum CompAuxLib PieceRef PieceDate "
+    "EcritureLib Debit Credit EcritureLet DateLet ValidDate Montantdevise Idevise"
+)
+
+
+def entry(line: str) -> str:
+    """One line of entries, from its journal, number, day, account, customer, piece, debit, credit and letter."""
+    journal, number, day, account, customer, piece, debit, credit, let = (
+        "" if part == "-" else part for part in line.split()
+    )
+    name = f"Client {customer}" if customer else ""
+    what = [
+        journal,
+        "",
+        number,
+        day,
+        account,
+        "",
+        customer,
+        name,
+        piece,
+        day,
+        "",
+        debit,
+        credit,
+        let,
+        "",
+        day,
+        "",
+        "",
+    ]
+    return "\t".join(what)
+
+
+def test_french_journal_entries(tmp_path: Path) -> None:
+    rows = [
+        entry("VE 1 20251001 411000 C1 FA1 1200,60 0,00 AA"),
+        entry("VE 1 20251001 706000 - FA1 0,00 1000,50 -"),
+        entry("VE 1 20251001 445710 - FA1 0,00 200,10 -"),
+        entry("VE 2 20251005 411000 C2 FA2 500,00 0,00 -"),
+        entry("VE 3 20251006 411000 C2 AV1 0,00 120,00 -"),
+        entry("BQ 4 20251020 411000 C1 VIR9 0,00 1200,60 AA"),
+        entry("BQ 4 20251020 512000 - VIR9 1200,60 0,00 -"),
+    ]
+    content = "\r\n".join(["\t".join(FEC_NAMES.split()), *rows]) + "\r\n"
+    books = Books(tmp_path, "fec.yml", {"123456789FEC20251231.txt": content}, "utf-8")
+    assert books.ask(DOCUMENTS) == [
+        ("AV1", "credit_memo", "C2", "2025-11-05", "EUR", 120),
+        ("FA1", "invoice", "C1", "2025-10-31", "EUR", 1200.60),
+        ("FA2", "invoice", "C2", "2025-11-04", "EUR", 500),
+    ]
+    assert books.ask(RECEIPTS) == [("C1", "2025-10-20", 1200.60)]
+    assert books.ask(APPLIED) == [("4", "FA1", "2025-10-20", 1200.60)]
+    assert books.ask(CUSTOMERS) == [("C1", "Client C1"), ("C2", "Client C2")]
+
+
+AGING = """\
+Apex Supply Inc,,,,,,
+A/R Aging Detail Report,,,,,,
+"As of November 30, 2025",,,,,,
+
+Date,Transaction type,Num,Customer,Due date,Amount,Open balance
+61 - 90 days past due,,,,,,
+08/18/2025,Invoice,1041,"Alvarez, Dana",09/17/2025,"$1,284.50","1,284.50"
+09/02/2025,Credit Memo,1042,"Alvarez, Dana",09/02/2025,(250.00),(250.00)
+09/03/2025,Payment,77,"Alvarez, Dana",09/03/2025,(10.00),(10.00)
+Total for 61 - 90 days past due,,,,,"$1,024.50","$1,024.50"
+TOTAL,,,,,"$1,024.50","$1,024.50"
+"""
+
+
+def test_quickbooks_aging_report(tmp_path: Path) -> None:
+    books = Books(tmp_path, "quickbooks_ar_aging.yml", {"ar_aging.csv": AGING}, "utf-8")
+    assert books.ask(DOCUMENTS) == [
+        ("1041", "invoice", "Alvarez, Dana", "2025-09-17", "USD", 1284.50),
+        ("1042", "credit_memo", "Alvarez, Dana", "2025-09-02", "USD", 250),
+    ]
+    assert books.ask(CUSTOMERS) == [("Alvarez, Dana", "Alvarez, Dana")]
+
+
+DATEV = """\
+"EXTF";700;21;"Buchungsstapel";13;20251130120000000;;"RE";"";"";1001;1;20250101;4;20251001;20251031;"Oktober";"";1;0;0;"EUR"
+"Umsatz (ohne Soll/Haben-Kz)";"Soll/Haben-Kennzeichen";"WKZ Umsatz";"Konto";"Gegenkonto (ohne BU-Schlüssel)";"Belegdatum";"Belegfeld 1";"Belegfeld 2"
+1190,00;"S";"";10001;8400;110;"RE-1";"311025"
+238,00;"H";"EUR";10001;8400;1510;"GS-1";""
+50,00;"S";"EUR";4980;1600;1610;"X";""
+"""  # noqa: E501
+
+
+def test_datev_bookings(tmp_path: Path) -> None:
+    books = Books(tmp_path, "datev_buchungsstapel.yml", {"EXTF_Buchungsstapel_10.csv": DATEV}, "cp1252")
+    assert books.ask(DOCUMENTS) == [
+        ("GS-1", "credit_memo", "10001", "2025-10-15", "EUR", 238),
+        ("RE-1", "invoice", "10001", "2025-10-31", "EUR", 1190),
+    ]
+
+
+STATEMENT = """\
+"Auftragskonto";"Buchungstag";"Valutadatum";"Verwendungszweck";"Kontonummer/IBAN";"Betrag";"Waehrung";"Info"
+"DE02";"28.11.25";"28.11.25";"RE 1 Müller";"DE11";"1.190,00";"EUR";"Umsatz gebucht"
+"DE02";"28.11.25";"28.11.25";"Strom";"DE22";"-345,67";"EUR";"Umsatz gebucht"
+"DE02";"28.11.25";"";"RE 2";"DE11";"500,00";"EUR";"Umsatz vorgemerkt"
+"""
+
+
+def test_bank_statement(tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_text("customer_id,legal_name,iban\nC1,Müller,DE11\n", encoding="utf-8")
+    head = "invoice_id,document_type,customer_id,legal_entity,issue_date,due_date,currency,amount\n"
+    (tmp_path / "invoices.csv").write_text(head + "1,invoice,C1,E1,2025-10-01,2025-10-31,EUR,1190.00\n")
+    books = Books(tmp_path, "bank_camt_csv.yml", {"umsatz_11.csv": STATEMENT}, "cp1252")
+    assert books.ask(RECEIPTS) == [("C1", "2025-11-28", 1190)]
+
+
+def test_every_ready_mapping_is_tried() -> None:
+    tried = Path(__file__).read_text(encoding="utf-8") + "b2b_invoices.yml classicmodels_erp.yml"
+    assert [path.name for path in EXAMPLES.glob("*.yml") if path.name not in tried] == []
