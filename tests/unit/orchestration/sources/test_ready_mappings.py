@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import openpyxl
 
 from orchestration.settings import load_settings
 from orchestration.sources.landing import land
@@ -178,6 +179,73 @@ def test_bank_statement(tmp_path: Path) -> None:
     (tmp_path / "invoices.csv").write_text(head + "1,invoice,C1,E1,2025-10-01,2025-10-31,EUR,1190.00\n")
     books = Books(tmp_path, "bank_camt_csv.yml", {"umsatz_11.csv": STATEMENT}, "cp1252")
     assert books.ask(RECEIPTS) == [("C1", "2025-11-28", 1190)]
+
+
+TABLE = """\
+\tDebitor\tName 1\tBelegnummer\tBelegart\tBuchungskreis\tBelegdatum\tNettofälligkeit\tWährung\tBetrag in Belegwährung
+\t12345\tMüller & Söhne GmbH\t90000001\tRV\t1000\t01.10.2025\t31.10.2025\tEUR\t12.345,67
+\t12345\tMüller & Söhne GmbH\t90000002\tRG\t1000\t05.10.2025\t05.10.2025\tEUR\t1.234,56-
+\t98765\tŠkoda Čechy s.r.o.\t14000001\tDZ\t1000\t11.10.2025\t11.10.2025\tEUR\t500,00-
+\t\t\t\t\t\t\t\tEUR\t10.611,11
+"""
+
+
+def test_sap_table_of_items(tmp_path: Path) -> None:
+    books = Books(tmp_path, "sap_fbl5n_table.yml", {"fbl5n.txt": TABLE}, "utf-16")
+    assert books.ask(DOCUMENTS) == [
+        ("90000001", "invoice", "0000012345", "2025-10-31", "EUR", 12345.67),
+        ("90000002", "credit_memo", "0000012345", "2025-10-05", "EUR", 1234.56),
+    ]
+    assert books.ask(CUSTOMERS) == [
+        ("0000012345", "Müller & Söhne GmbH"),
+        ("0000098765", "Škoda Čechy s.r.o."),
+    ]
+
+
+XERO = """\
+invoice_id,type,status,invoice_number,contact_id,date,due_date,currency_code,total,fully_paid_on_date,updated_date_utc
+a,ACCREC,PAID,INV-1,K1,2025-10-01 00:00:00,2025-10-31,EUR,100.00,2025-11-05,2025-11-05 10:00:00 UTC
+b,ACCREC,VOIDED,INV-2,K1,2025-10-02,2025-11-01,EUR,70.00,,2025-10-02 10:00:00 UTC
+c,ACCPAY,AUTHORISED,BILL-1,K2,2025-10-02,2025-11-01,EUR,99.00,,2025-10-02 10:00:00 UTC
+d,ACCRECCREDIT,AUTHORISED,CN-1,K1,2025-10-09,,USD,12.50,,2025-10-09 10:00:00 UTC
+"""
+
+
+def test_xero_invoices(tmp_path: Path) -> None:
+    books = Books(tmp_path, "xero_invoices.yml", {"xero_invoice_data.csv": XERO}, "utf-8")
+    assert books.ask(DOCUMENTS) == [
+        ("CN-1", "credit_memo", "K1", None, "USD", 12.5),
+        ("INV-1", "invoice", "K1", "2025-10-31", "EUR", 100),
+    ]
+    assert books.ask(
+        "select invoice_id, cleared_date, updated_at from raw.invoices where currency = 'EUR'"
+    ) == [("INV-1", "2025-11-05", "2025-11-05 10:00:00")]
+
+
+def test_business_central_ledger_entries(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    names = [
+        "Posting Date",
+        "Document Type",
+        "Document No.",
+        "Customer No.",
+        "Customer Name",
+        "Currency Code",
+    ]
+    book.active.append([*names, "Amount", "Due Date"])
+    book.active.append(
+        [date(2025, 10, 1), "Invoice", "103001", "10000", "Adatum", None, 1250.5, date(2025, 10, 31)]
+    )
+    book.active.append([date(2025, 10, 3), "Credit Memo", "104001", "10000", "Adatum", "USD", -50, None])
+    book.active.append([date(2025, 10, 20), "Payment", "2025-1", "10000", "Adatum", None, -1000, None])
+    book.active.append([date(2025, 10, 21), "Refund", "2025-2", "10000", "Adatum", None, 25, None])
+    book.save(tmp_path / "Customer Ledger Entries 1.xlsx")
+    books = Books(tmp_path, "business_central.yml", {}, "utf-8")
+    assert books.ask(DOCUMENTS) == [
+        ("103001", "invoice", "10000", "2025-10-31", "EUR", 1250.5),
+        ("104001", "credit_memo", "10000", None, "USD", 50),
+    ]
+    assert books.ask(RECEIPTS) == [("10000", "2025-10-20", 1000)]
 
 
 def test_every_ready_mapping_is_tried() -> None:
