@@ -60,7 +60,7 @@ def selected_columns(
         for relation in relations:
             connection.execute(f"create table {quoted(relation.name)} ({_definitions(relation)})")
         _close(connection)
-        rows = connection.execute(f"describe select * from ({_bare(query)})").fetchall()
+        rows = connection.execute(f"describe select * from (\n{_bare(query)}\n)").fetchall()
     return tuple(str(row[0]) for row in rows)
 
 
@@ -97,7 +97,7 @@ def selected_batches(
             f"case when _source_file in ({listed}) then _source_file else {foreign} end as _source_file",
         ]
         order = f"list_position([{listed}], _source_file), _source_row"
-    final = f"select {', '.join([*chosen, *lines])} from ({_bare(query)}) order by {order}"
+    final = f"select {', '.join([*chosen, *lines])} from (\n{_bare(query)}\n) order by {order}"
 
     def stream() -> Iterator[pa.RecordBatch]:
         with _workshop(where, query, relations, work) as connection:
@@ -194,7 +194,13 @@ def _load(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
 
 
 def _bare(query: str) -> str:
-    return query.strip().rstrip(";")
+    """A query fit to stand in brackets on lines of its own: without the semicolon that may end it."""
+    import duckdb
+
+    text = query.encode()
+    # The engine counts bytes.
+    tokens = [place for place, kind in duckdb.tokenize(query) if kind != duckdb.token_type.comment]
+    return text[: tokens[-1]].decode() if tokens and text[tokens[-1] :][:1] == b";" else query
 
 
 def _failed(where: str, query: str, relations: Sequence[Relation], error: Exception) -> SourceError:

@@ -162,9 +162,9 @@ BANK = """
       payments:
         files: bank/*.csv
         from: |
-          select rows.*, accounts.customer, regexp_extract(rows._source_file, '[0-9-]+') as statement_day
+          select rows.*, accounts.customer, regexp_extract(rows._source_file, '[0-9-]+') as statement_day, 'Müller' as who
           from rows left join accounts on accounts.iban = rows.iban
-          where amount(rows.value, '1.234,56') > 0 and rows.state = 'booked'
+          where amount(rows.value, '1.234,56') > 0 and rows.state = 'booked';  -- what came in, and stays
         fields:
           payment_id: id
           customer_id: customer
