@@ -162,7 +162,8 @@ BANK = """
       payments:
         files: bank/*.csv
         from: |
-          select rows.*, accounts.customer, regexp_extract(rows._source_file, '[0-9-]+') as statement_day, 'Müller' as who
+          select rows.*, accounts.customer, 'Müller' as who,
+                 regexp_extract(rows._source_file, '[0-9-]+') as statement_day
           from rows left join accounts on accounts.iban = rows.iban
           where amount(rows.value, '1.234,56') > 0 and rows.state = 'booked';  -- what came in, and stays
         fields:
