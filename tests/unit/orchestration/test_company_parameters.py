@@ -48,6 +48,7 @@ def test_what_is_set_reaches_dbt(tmp_path: Path) -> None:
         "policy_files": {},
         "as_of_date": "2026-10-31",
         "reporting_currency": "PLN",
+        "reporting_decimals": 2,
         "horizon_months": 12,
         "target_days_past_due": 91,
         "default_amount": 500,
