@@ -193,11 +193,6 @@ class FileFeed(Mapped, FileLayout):
             raise ValueError("names no file; give `files`, or a `from` over the source's `relations`")
         return self
 
-    @property
-    def layout(self) -> FileLayout:
-        """The feed's files without what is made of them."""
-        return FileLayout.model_construct(**{name: getattr(self, name) for name in FileLayout.model_fields})
-
 
 class FileTable(Section):
     """Files that fill one contract table: one feed written inline, or several under `feeds`.

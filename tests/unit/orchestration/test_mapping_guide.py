@@ -95,4 +95,5 @@ def _plain(header: Sequence[str], row: Sequence[Any]) -> list[Any]:
 
 @pytest.mark.parametrize("example", sorted(path.name for path in (DOCS.parent / "examples").glob("*.yml")))
 def test_examples_are_accepted(example: str, tmp_path: Path) -> None:
-    load_settings(DOCS.parent / "examples" / example, env={}, home=tmp_path)
+    env = {"ODOO_URL": "postgresql://reader@localhost/odoo"}
+    load_settings(DOCS.parent / "examples" / example, env=env, home=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -25,11 +26,18 @@ APPLIED = "select from_document_id, invoice_id, applied_date, amount from raw.pa
 class Books:
     """An example's sources after one night."""
 
-    def __init__(self, folder: Path, example: str, files: dict[str, str], encoding: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        example: str,
+        files: dict[str, str],
+        encoding: str,
+        env: dict[str, str] | None = None,
+    ) -> None:
         shutil.copy(EXAMPLES / example, folder / "company.yml")
         for name, content in files.items():
             (folder / name).write_bytes(content.encode(encoding))
-        settings = load_settings(folder / "company.yml", env={}, home=folder / "home")
+        settings = load_settings(folder / "company.yml", env=env or {}, home=folder / "home")
         prepare_warehouse(settings.warehouse_path)
         land(settings.warehouse_path, settings, as_of=date(2025, 11, 30))
         self._path = settings.warehouse_path
@@ -246,6 +254,64 @@ def test_business_central_ledger_entries(tmp_path: Path) -> None:
         ("104001", "credit_memo", "10000", None, "USD", 50),
     ]
     assert books.ask(RECEIPTS) == [("10000", "2025-10-20", 1000)]
+
+
+ODOO = """
+create schema odoo; set search_path = odoo;
+create table res_currency (id int, name text);
+create table res_country (id int, code text);
+create table res_company (id int, name text);
+create table res_partner (id int, name text, vat text, commercial_partner_id int, country_id int, city text, zip text,
+    street text, email text, write_date timestamp);
+create table account_move (id int, name text, move_type text, state text, commercial_partner_id int, invoice_date date,
+    invoice_date_due date, date date, currency_id int, amount_total numeric, amount_tax numeric, company_id int);
+create table account_move_line (id int, move_id int, currency_id int);
+create table account_payment (id int, move_id int, payment_type text, partner_type text, partner_id int, amount numeric,
+    currency_id int);
+create table account_partial_reconcile (id int, debit_move_id int, credit_move_id int, debit_amount_currency numeric,
+    credit_amount_currency numeric, max_date date);
+insert into res_currency values (1, 'EUR'), (2, 'USD');
+insert into res_country values (1, 'BE');
+insert into res_company values (1, 'Nord SA');
+insert into res_partner values (7, 'Alpha SA', 'BE0428759497', 7, 1, 'Gent', '9000', 'Kouter 1', 'ap@alpha.example',
+    '2025-10-01 08:00'), (8, 'Alpha, delivery', null, 7, 1, 'Gent', '9000', 'Dok 2', null, '2025-10-01 08:00');
+insert into account_move values
+    (1, 'INV/1', 'out_invoice', 'posted', 7, '2025-10-01', '2025-10-31', '2025-10-01', 2, 1210.00, 210.00, 1),
+    (2, 'RINV/1', 'out_refund', 'posted', 7, '2025-10-05', '2025-10-05', '2025-10-05', 1, 200.00, 0, 1),
+    (3, '/', 'out_invoice', 'draft', 7, '2025-10-06', '2025-10-31', '2025-10-06', 1, 99.00, 0, 1),
+    (4, 'BILL/1', 'in_invoice', 'posted', 7, '2025-10-06', '2025-10-31', '2025-10-06', 1, 55.00, 0, 1),
+    (5, 'PAY/1', 'entry', 'posted', 7, null, null, '2025-10-20', 1, 1100.00, 0, 1),
+    (6, 'PAY/2', 'entry', 'posted', 7, null, null, '2025-10-21', 1, 200.00, 0, 1),
+    (7, 'MISC/1', 'entry', 'posted', 7, null, null, '2025-10-22', 2, 10.00, 0, 1);
+insert into account_move_line values (11, 1, 2), (12, 2, 1), (15, 5, 1), (16, 6, 1), (17, 7, 2);
+insert into account_payment values
+    (1, 5, 'inbound', 'customer', 8, 1100.00, 1), (2, 6, 'outbound', 'customer', 7, 200.00, 1);
+insert into account_partial_reconcile values
+    (1, 11, 15, 1200.00, 1100.00, '2025-10-20'),
+    (2, 16, 12, 200.00, 200.00, '2025-10-21'),
+    (3, 11, 17, 10.00, 10.00, '2025-10-22');
+"""
+
+
+def test_odoo_database(tmp_path: Path, postgres_url: str, run_sql: Callable[[str], None]) -> None:
+    run_sql(ODOO)
+    beside = "&" if "?" in postgres_url else "?"
+    url = f"{postgres_url}{beside}options=-csearch_path%3Dodoo"
+    books = Books(tmp_path, "odoo.yml", {}, "utf-8", {"ODOO_URL": url})
+    assert books.ask(CUSTOMERS) == [("7", "Alpha SA")]
+    assert books.ask(DOCUMENTS) == [
+        ("INV/1", "invoice", "7", "2025-10-31", "USD", 1210),
+        ("RINV/1", "credit_memo", "7", "2025-10-05", "EUR", 200),
+    ]
+    assert books.ask(RECEIPTS) == [("7", "2025-10-20", 1100)]
+    assert books.ask(
+        "select kind, from_document_id, invoice_id, currency, cast(from_amount as double), amount "
+        "from raw.payment_applications"
+    ) == [
+        ("adjustment", None, "RINV/1", "EUR", None, -200),
+        ("cash", "PAY/1", "INV/1", "USD", 1100, 1200),
+        ("write_off", None, "INV/1", "USD", None, 10),
+    ]
 
 
 def test_every_ready_mapping_is_tried() -> None:
