@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from orchestration.sources.errors import SourceError
 from orchestration.sources.file_config import FileLayout
 
+_NUMBER = re.compile(r"[-+(]?[0-9][0-9., '’/:-]*[-)]?")
 # A title above the header is shorter than this.
 HEADER_WITHIN = 60
 
@@ -89,9 +91,11 @@ def _likely_line(record: Record, count: int, wanted: Collection[str], above: int
     for line in range(first + 1, count + 1):
         if most == len(folded):
             break
-        found = len(folded.intersection(map(str.casefold, record(line)[0])))
-        # One name alone may be a word of a title.
-        if found > most and found >= min(2, len(folded)):
+        values = [value for value in record(line)[0] if value]
+        found = len(folded.intersection(map(str.casefold, values)))
+        # One name alone may be a word of a title, or a value among others.
+        is_row_of_names = len(values) > 1 and not any(_NUMBER.fullmatch(value) for value in values)
+        if found > most and (found >= min(2, len(folded)) or is_row_of_names):
             best, most = line, found
     return best
 

@@ -98,6 +98,18 @@ def test_header_below_a_title_is_found_by_the_mapped_names_and_told(company: Com
     assert "the column names were found on line 3 (`header: 3` says so for good)" in "\n".join(company.said)
 
 
+def test_header_is_found_by_one_name_that_a_select_asks_for(company: Company) -> None:
+    company.configure(
+        "  crm:\n    kind: files\n    tables:\n      customers:\n        delivery: snapshot\n        files: c.csv\n"
+        "        from: select distinct account from rows\n"
+        "        fields: {customer_id: account, legal_name: account}\n"
+    )
+    company.write(
+        "c.csv", "Open items of account 1100\n\naccount;document;amount\n1100;1;80.00\n1100;2;5.00\n"
+    )
+    assert landed(company) == [("1100", "1100")]
+
+
 def test_first_line_stays_the_header_where_a_later_one_names_no_more(company: Company) -> None:
     customers(company, "c.csv", f"{NAMES}\ncustomer_id,legal_name\n")
     assert landed(company) == [("customer_id", "legal_name")]
