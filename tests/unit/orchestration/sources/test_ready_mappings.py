@@ -21,6 +21,15 @@ DOCUMENTS = "select invoice_id, document_type, customer_id, due_date, currency, 
 RECEIPTS = "select customer_id, received_date, amount from raw.payments"
 CUSTOMERS = "select customer_id, legal_name from raw.customers"
 APPLIED = "select from_document_id, invoice_id, applied_date, amount from raw.payment_applications"
+TOTALS = """
+select currency, cast(sum(value) filter (part = 'd') as varchar), cast(sum(value) filter (part = 'p') as varchar),
+       cast(sum(value) filter (part = 'a') as varchar)
+from (select 'd' as part, currency, cast(amount as decimal(18, 2)) * if(document_type = 'invoice', 1, -1) as value
+      from raw.invoices
+      union all select 'p', currency, cast(amount as decimal(18, 2)) from raw.payments
+      union all select 'a', currency, cast(amount as decimal(18, 2)) from raw.payment_applications)
+group by currency order by currency
+"""
 
 
 class Books:
@@ -47,6 +56,11 @@ class Books:
         with closing(duckdb.connect(str(self._path))) as connection:
             shown = query.replace(" amount ", " cast(amount as double) ")
             return connection.execute(f"{shown} order by all").fetchall()
+
+    def totals(self) -> list[tuple[Any, ...]]:
+        """Of each currency: documents (credit memos taken off), receipts, and applications, to the cent."""
+        with closing(duckdb.connect(str(self._path))) as connection:
+            return connection.execute(TOTALS).fetchall()
 
 
 FBL5N = """\
@@ -87,13 +101,14 @@ def entry(line: str) -> str:
         "" if part == "-" else part for part in line.split()
     )
     name = f"Client {customer}" if customer else ""
+    label = "Clients divers" if account == "411900" else ""
     what = [
         journal,
         "",
         number,
         day,
         account,
-        "",
+        label,
         customer,
         name,
         piece,
@@ -115,21 +130,51 @@ def test_french_journal_entries(tmp_path: Path) -> None:
         entry("VE 1 20251001 411000 C1 FA1 1200,60 0,00 AA"),
         entry("VE 1 20251001 706000 - FA1 0,00 1000,50 -"),
         entry("VE 1 20251001 445710 - FA1 0,00 200,10 -"),
-        entry("VE 2 20251005 411000 C2 FA2 500,00 0,00 -"),
-        entry("VE 3 20251006 411000 C2 AV1 0,00 120,00 -"),
+        entry("VE 2 20251005 411000 C2 FA2 500,00 0,00 AB"),
+        entry("VE 3 20251006 411000 C2 AV1 0,00 120,00 AB"),
+        entry("VE 5 20251007 411000 C3 FA3 300,00 0,00 AC"),
+        entry("VE 6 20251008 411000 C3 FA4 80,40 0,00 AC"),
+        entry("VE 7 20251009 411900 - FA5 70,00 0,00 -"),
         entry("BQ 4 20251020 411000 C1 VIR9 0,00 1200,60 AA"),
-        entry("BQ 4 20251020 512000 - VIR9 1200,60 0,00 -"),
+        entry("BQ 4 20251020 411000 C2 VIR9 0,00 380,00 AB"),
+        entry("BQ 4 20251020 512000 - VIR9 1580,60 0,00 -"),
+        entry("CA 4 20251021 411000 C3 CH1 0,00 380,40 AC"),
+        entry("CA 4 20251021 530000 - CH1 380,40 0,00 -"),
+        entry("OD 8 20251022 411900 - OD1 0,00 70,00 -"),
+        entry("OD 8 20251022 654000 - OD1 70,00 0,00 -"),
+        entry("BQ 9 20251023 411000 C1 VIR10 15,00 0,00 -"),
+        entry("BQ 9 20251023 512000 - VIR10 0,00 15,00 -"),
     ]
+    rows[6] = rows[6].rsplit("\t", 2)[0] + "\t93,20\tUSD"
     content = "\r\n".join(["\t".join(FEC_NAMES.split()), *rows]) + "\r\n"
     books = Books(tmp_path, "fec.yml", {"123456789FEC20251231.txt": content}, "utf-8")
     assert books.ask(DOCUMENTS) == [
         ("AV1", "credit_memo", "C2", "2025-11-05", "EUR", 120),
         ("FA1", "invoice", "C1", "2025-10-31", "EUR", 1200.60),
         ("FA2", "invoice", "C2", "2025-11-04", "EUR", 500),
+        ("FA3", "invoice", "C3", "2025-11-06", "EUR", 300),
+        ("FA4", "invoice", "C3", "2025-11-07", "EUR", 80.40),
+        ("FA5", "invoice", "411900", "2025-11-08", "EUR", 70),
     ]
-    assert books.ask(RECEIPTS) == [("C1", "2025-10-20", 1200.60)]
-    assert books.ask(APPLIED) == [("4", "FA1", "2025-10-20", 1200.60)]
-    assert books.ask(CUSTOMERS) == [("C1", "Client C1"), ("C2", "Client C2")]
+    assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
+        ("BQ-20251020-4-C1", "C1", "2025-10-20", 1200.60),
+        ("BQ-20251020-4-C2", "C2", "2025-10-20", 380),
+        ("CA-20251021-4-C3", "C3", "2025-10-21", 380.40),
+    ]
+    assert books.ask(APPLIED) == [
+        ("AV1", "FA2", "2025-10-06", 120),
+        ("BQ-20251020-4-C1", "FA1", "2025-10-20", 1200.60),
+        ("BQ-20251020-4-C2", "FA2", "2025-10-20", 380),
+        ("CA-20251021-4-C3", "FA3", "2025-10-21", 300),
+        ("CA-20251021-4-C3", "FA4", "2025-10-21", 80.40),
+    ]
+    assert books.totals() == [("EUR", "2031.00", "1961.00", "2081.00")]
+    assert books.ask(CUSTOMERS) == [
+        ("411900", "Clients divers"),
+        ("C1", "Client C1"),
+        ("C2", "Client C2"),
+        ("C3", "Client C3"),
+    ]
 
 
 AGING = """\
@@ -157,20 +202,46 @@ def test_quickbooks_aging_report(tmp_path: Path) -> None:
 
 
 DATEV = """\
-"EXTF";700;21;"Buchungsstapel";13;20251130120000000;;"RE";"";"";1001;1;20250101;4;20251001;20251031;"Oktober";"";1;0;0;"EUR"
+"EXTF";700;21;"Buchungsstapel";13;20251130120000000;;"RE";"";"";1001;1;20250401;4;20251001;20260131;"Oktober";"";1;0;0;"EUR"
 "Umsatz (ohne Soll/Haben-Kz)";"Soll/Haben-Kennzeichen";"WKZ Umsatz";"Konto";"Gegenkonto (ohne BU-Schlüssel)";"Belegdatum";"Belegfeld 1";"Belegfeld 2"
-1190,00;"S";"";10001;8400;110;"RE-1";"311025"
+1000,00;"S";"";10001;8400;110;"RE-1";"311025"
+190,00;"S";"";10001;8300;110;"RE-1";"311025"
+300,25;"H";"EUR";8400;10002;1201;"RE-2";""
 238,00;"H";"EUR";10001;8400;1510;"GS-1";""
+595,00;"H";"EUR";10001;1200;2010;"RE-1";""
+595,00;"S";"EUR";1200;10001;2010;"RE-1";""
+100,00;"H";"USD";10002;1000;2110;"A-CONTO";""
+25,00;"S";"EUR";10001;1200;2210;"GS-1";""
 50,00;"S";"EUR";4980;1600;1610;"X";""
 """  # noqa: E501
 
 
 def test_datev_bookings(tmp_path: Path) -> None:
-    books = Books(tmp_path, "datev_buchungsstapel.yml", {"EXTF_Buchungsstapel_10.csv": DATEV}, "cp1252")
+    last_year = (
+        "\n".join([*DATEV.replace("20250401", "20240401").splitlines()[:2], DATEV.splitlines()[5]]) + "\n"
+    )
+    files = {
+        "EXTF_Buchungsstapel_10.csv": DATEV,
+        "EXTF_Buchungsstapel_09.csv": last_year.replace("GS-1", "GS-0"),
+    }
+    books = Books(tmp_path, "datev_buchungsstapel.yml", files, "cp1252")
     assert books.ask(DOCUMENTS) == [
+        ("GS-0", "credit_memo", "10001", "2024-10-15", "EUR", 238),
         ("GS-1", "credit_memo", "10001", "2025-10-15", "EUR", 238),
         ("RE-1", "invoice", "10001", "2025-10-31", "EUR", 1190),
+        ("RE-2", "invoice", "10002", "2026-01-12", "EUR", 300.25),
     ]
+    assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
+        ("10001-20251020-RE-1-595.00-1", "10001", "2025-10-20", 595),
+        ("10001-20251020-RE-1-595.00-2", "10001", "2025-10-20", 595),
+        ("10002-20251021-A-CONTO-100.00-1", "10002", "2025-10-21", 100),
+    ]
+    assert books.ask(APPLIED) == [
+        ("10001-20251020-RE-1-595.00-1", "RE-1", "2025-10-20", 595),
+        ("10001-20251020-RE-1-595.00-2", "RE-1", "2025-10-20", 595),
+    ]
+    assert books.totals() == [("EUR", "1014.25", "1190.00", "1190.00"), ("USD", None, "100.00", None)]
+    assert books.ask(CUSTOMERS) == [("10001", "10001"), ("10002", "10002")]
 
 
 STATEMENT = """\
