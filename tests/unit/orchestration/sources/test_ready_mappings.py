@@ -82,6 +82,7 @@ FBL5N = """\
 |  |1000|1000125   |90000005  |RV |04.10.2025|03.11.2025|         80,00 |EUR  |10000007  |23.10.2025|               |
 |  |1000|1000125   |90000006  |RV |05.10.2025|05.10.2025|         30,00-|EUR  |10000007  |23.10.2025|Gutschrift SD  |
 |  |2000|1000125   |14000003  |DZ |22.10.2025|22.10.2025|          7,00-|EUR  |          |          |Zahlung        |
+|  |1000|1000126   |14000005  |DZ |24.10.2025|24.10.2025|         5O,00-|EUR  |          |          |Zahlung        |
 |  |1000|1000125   |14000004  |DZ |23.10.2025|23.10.2025|         50,00-|EUR  |10000007  |23.10.2025|Zahlung        |
 --------------------------------------------------------------------------------------------------------------------
 """
@@ -102,6 +103,7 @@ def test_sap_list_of_items(tmp_path: Path) -> None:
         ("1000-2025-14000001-1000123", "1000123", "2025-10-20", 10000),
         ("1000-2025-14000003-1000125", "1000125", "2025-10-22", 450.10),
         ("1000-2025-14000004-1000125", "1000125", "2025-10-23", 50),
+        ("1000-2025-14000005-1000126", "1000126", "2025-10-24", None),
         ("2000-2025-14000003-1000125", "1000125", "2025-10-22", 7),
     ]
     assert books.ask(f"select kind, {APPLIED[7:]}") == [
@@ -118,6 +120,7 @@ def test_sap_list_of_items(tmp_path: Path) -> None:
         ("1000123", "Müller & Söhne GmbH"),
         ("1000124", "1000124"),
         ("1000125", "1000125"),
+        ("1000126", "1000126"),
     ]
 
 
@@ -176,6 +179,11 @@ def test_french_journal_entries(tmp_path: Path) -> None:
         entry("OD 8 20251022 654000 - OD1 70,00 0,00 -"),
         entry("BQ 9 20251023 411000 C1 VIR10 15,00 0,00 -"),
         entry("BQ 9 20251023 512000 - VIR10 0,00 15,00 -"),
+        entry("VE 10 20251024 411000 C4 FA6 10,00 - -"),
+        entry("VE 10 20251024 411000 C4 FA6 1O,00 0,00 -"),
+        entry("BQ 11 20251025 411000 C4 VIR11 0,00 1O,00 -"),
+        entry("BQ 11 20251025 512000 - VIR11 1O,00 0,00 -"),
+        entry("VE 12 20251026 411000 C4 FA7 5,25 - -"),
     ]
     rows[6] = rows[6].rsplit("\t", 2)[0] + "\t93,20\tUSD"
     content = "\r\n".join(["\t".join(FEC_NAMES.split()), *rows]) + "\r\n"
@@ -187,10 +195,13 @@ def test_french_journal_entries(tmp_path: Path) -> None:
         ("FA3", "invoice", "C3", "2025-11-06", "EUR", 300),
         ("FA4", "invoice", "C3", "2025-11-07", "EUR", 80.40),
         ("FA5", "invoice", "411900", "2025-11-08", "EUR", 70),
+        ("FA6", "invoice", "C4", "2025-11-23", "EUR", None),
+        ("FA7", "invoice", "C4", "2025-11-25", "EUR", 5.25),
     ]
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
         ("BQ-20251020-4-C1", "C1", "2025-10-20", 1200.60),
         ("BQ-20251020-4-C2", "C2", "2025-10-20", 380),
+        ("BQ-20251025-11-C4", "C4", "2025-10-25", None),
         ("CA-20251021-4-C3", "C3", "2025-10-21", 380.40),
     ]
     assert books.ask(APPLIED) == [
@@ -200,12 +211,13 @@ def test_french_journal_entries(tmp_path: Path) -> None:
         ("CA-20251021-4-C3", "FA3", "2025-10-21", 300),
         ("CA-20251021-4-C3", "FA4", "2025-10-21", 80.40),
     ]
-    assert books.totals() == [("EUR", "2031.00", "1961.00", "2081.00")]
+    assert books.totals() == [("EUR", "2036.25", "1961.00", "2081.00")]
     assert books.ask(CUSTOMERS) == [
         ("411900", "Clients divers"),
         ("C1", "Client C1"),
         ("C2", "Client C2"),
         ("C3", "Client C3"),
+        ("C4", "Client C4"),
     ]
 
 
@@ -245,6 +257,9 @@ DATEV = """\
 100,00;"H";"USD";10002;1000;2110;"A-CONTO";""
 25,00;"S";"EUR";10001;1200;2210;"GS-1";""
 50,00;"S";"EUR";4980;1600;1610;"X";""
+1O,00;"H";"EUR";10002;1200;2310;"";""
+1O,00;"S";"EUR";10002;8400;2310;"RE-3";""
+20,00;"S";"EUR";10002;8300;2310;"RE-3";""
 """  # noqa: E501
 
 
@@ -262,11 +277,13 @@ def test_datev_bookings(tmp_path: Path) -> None:
         ("GS-1", "credit_memo", "10001", "2025-10-15", "EUR", 238),
         ("RE-1", "invoice", "10001", "2025-10-31", "EUR", 1190),
         ("RE-2", "invoice", "10002", "2026-01-12", "EUR", 300.25),
+        ("RE-3", "invoice", "10002", "2025-10-23", "EUR", None),
     ]
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
         ("10001-20251020-RE-1-595.00-1", "10001", "2025-10-20", 595),
         ("10001-20251020-RE-1-595.00-2", "10001", "2025-10-20", 595),
         ("10002-20251021-A-CONTO-100.00-1", "10002", "2025-10-21", 100),
+        ("10002-20251023-1", "10002", "2025-10-23", None),
     ]
     assert books.ask(APPLIED) == [
         ("10001-20251020-RE-1-595.00-1", "RE-1", "2025-10-20", 595),
@@ -281,6 +298,8 @@ STATEMENT = """\
 "DE02";"28.11.25";"28.11.25";"RE 1 Müller";"DE11";"1.190,00";"EUR";"Umsatz gebucht"
 "DE02";"28.11.25";"28.11.25";"Strom";"DE22";"-345,67";"EUR";"Umsatz gebucht"
 "DE02";"28.11.25";"";"RE 2";"DE11";"500,00";"EUR";"Umsatz vorgemerkt"
+"DE02";"29.11.25";"29.11.25";"RE 3";"DE33";"80,10";"EUR";"Umsatz gebucht"
+"DE02";"29.11.25";"29.11.25";"RE 4";"DE11";"1O,00";"EUR";"Umsatz gebucht"
 """
 
 
@@ -289,7 +308,13 @@ def test_bank_statement(tmp_path: Path) -> None:
     head = "invoice_id,document_type,customer_id,legal_entity,issue_date,due_date,currency,amount\n"
     (tmp_path / "invoices.csv").write_text(head + "1,invoice,C1,E1,2025-10-01,2025-10-31,EUR,1190.00\n")
     books = Books(tmp_path, "bank_camt_csv.yml", {"umsatz_11.csv": STATEMENT}, "cp1252")
-    assert books.ask(RECEIPTS) == [("C1", "2025-11-28", 1190)]
+    assert books.ask("select customer_id, received_date, (amount) from raw.payments") == [
+        ("C1", "2025-11-28", "1190.00"),
+        ("C1", "2025-11-29", "1O,00"),
+        (None, "2025-11-29", "80.10"),
+    ]
+    assert books.ask(DOCUMENTS) == [("1", "invoice", "C1", "2025-10-31", "EUR", 1190)]
+    assert books.ask(CUSTOMERS) == [("C1", "Müller")]
 
 
 TABLE_NAMES = (
