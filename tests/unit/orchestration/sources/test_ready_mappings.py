@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -255,6 +256,7 @@ DATEV = """\
 595,00;"H";"EUR";10001;1200;2010;"RE-1";""
 595,00;"S";"EUR";1200;10001;2010;"RE-1";""
 100,00;"H";"USD";10002;1000;2110;"A-CONTO";""
+310,00;"H";"EUR";10002;1200;2410;"RE-2";""
 25,00;"S";"EUR";10001;1200;2210;"GS-1";""
 50,00;"S";"EUR";4980;1600;1610;"X";""
 1O,00;"H";"EUR";10002;1200;2310;"";""
@@ -284,12 +286,14 @@ def test_datev_bookings(tmp_path: Path) -> None:
         ("10001-20251020-RE-1-595.00-2", "10001", "2025-10-20", 595),
         ("10002-20251021-A-CONTO-100.00-1", "10002", "2025-10-21", 100),
         ("10002-20251023-1", "10002", "2025-10-23", None),
+        ("10002-20251024-RE-2-310.00-1", "10002", "2025-10-24", 310),
     ]
     assert books.ask(APPLIED) == [
         ("10001-20251020-RE-1-595.00-1", "RE-1", "2025-10-20", 595),
         ("10001-20251020-RE-1-595.00-2", "RE-1", "2025-10-20", 595),
+        ("10002-20251024-RE-2-310.00-1", "RE-2", "2025-10-24", 300.25),
     ]
-    assert books.totals() == [("EUR", "1014.25", "1190.00", "1190.00"), ("USD", None, "100.00", None)]
+    assert books.totals() == [("EUR", "1014.25", "1500.00", "1490.25"), ("USD", None, "100.00", None)]
     assert books.ask(CUSTOMERS) == [("10001", "10001"), ("10002", "10002")]
 
 
@@ -368,30 +372,68 @@ def test_xero_invoices(tmp_path: Path) -> None:
     ) == [("INV-1", "2025-11-05", "2025-11-05 10:00:00")]
 
 
-def test_business_central_ledger_entries(tmp_path: Path) -> None:
+ENTRIES = """\
+Entry No.;Posting Date;Document Type;Document No.;Customer No.;Customer Name;Currency Code;Amount;Due Date;Reversed
+1;2025-10-01;Invoice;103001;10000;Adatum;;1250.5;2025-10-31;No
+2;2025-10-03;Credit Memo;104001;10000;Adatum;USD;-50;;No
+3;2025-10-04;Invoice;103002;20000;Trey;USD;300;2025-11-03;No
+4;2025-10-20;Payment;B-1;10000;Adatum;;-1000;;No
+5;2025-10-20;Payment;B-1;20000;Trey;USD;-200;;No
+6;2025-10-21;Refund;B-2;10000;Adatum;;25;;No
+7;2025-10-22;Payment;B-3;20000;Trey;;-80;;Yes
+8;2025-10-23;Payment;B-3;20000;Trey;;80;;Yes
+9;2025-10-24;Payment;B-4;20000;Trey;;8O;;No
+10;2025-10-25;Credit Memo;104002;10000;Adatum;;-250.5;;No
+"""
+DETAILS = """\
+Entry No.;Cust. Ledger Entry No.;Posting Date;Entry Type;Document Type;Document No.;Amount;Unapplied
+1;1;2025-10-01;Initial Entry;Invoice;103001;1250.5;No
+21;1;2025-10-20;Application;Payment;B-1;-1000;No
+22;4;2025-10-20;Application;Payment;B-1;1000;No
+23;3;2025-10-20;Application;Payment;B-1;-200;No
+24;5;2025-10-20;Application;Payment;B-1;200;No
+25;3;2025-10-22;Application;Payment;B-3;-80;Yes
+26;1;2025-10-25;Application;Credit Memo;104002;-250.5;No
+27;10;2025-10-25;Application;Credit Memo;104002;250.5;No
+"""
+
+
+def sheet(path: Path, text: str) -> None:
+    """A workbook with days and numbers as its cells have them."""
     book = openpyxl.Workbook()
-    names = [
-        "Posting Date",
-        "Document Type",
-        "Document No.",
-        "Customer No.",
-        "Customer Name",
-        "Currency Code",
-    ]
-    book.active.append([*names, "Amount", "Due Date"])
-    book.active.append(
-        [date(2025, 10, 1), "Invoice", "103001", "10000", "Adatum", None, 1250.5, date(2025, 10, 31)]
-    )
-    book.active.append([date(2025, 10, 3), "Credit Memo", "104001", "10000", "Adatum", "USD", -50, None])
-    book.active.append([date(2025, 10, 20), "Payment", "2025-1", "10000", "Adatum", None, -1000, None])
-    book.active.append([date(2025, 10, 21), "Refund", "2025-2", "10000", "Adatum", None, 25, None])
-    book.save(tmp_path / "Customer Ledger Entries 1.xlsx")
+    for line in text.splitlines():
+        cells: list[Any] = []
+        for cell in line.split(";"):
+            if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", cell):
+                cells.append(date.fromisoformat(cell))
+            else:
+                cells.append(float(cell) if re.fullmatch("-?[0-9]+[.]?[0-9]*", cell) else cell or None)
+        book.active.append(cells)
+    book.save(path)
+
+
+def test_business_central_ledger_entries(tmp_path: Path) -> None:
+    sheet(tmp_path / "Customer Ledger Entries 1.xlsx", ENTRIES)
+    sheet(tmp_path / "Detailed Customer Ledger Entries 1.xlsx", DETAILS)
     books = Books(tmp_path, "business_central.yml", {}, "utf-8")
     assert books.ask(DOCUMENTS) == [
         ("103001", "invoice", "10000", "2025-10-31", "EUR", 1250.5),
+        ("103002", "invoice", "20000", "2025-11-03", "USD", 300),
         ("104001", "credit_memo", "10000", None, "USD", 50),
+        ("104002", "credit_memo", "10000", None, "EUR", 250.5),
     ]
-    assert books.ask(RECEIPTS) == [("10000", "2025-10-20", 1000)]
+    assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
+        ("4", "10000", "2025-10-20", 1000),
+        ("5", "20000", "2025-10-20", 200),
+        ("9", "20000", "2025-10-24", None),
+    ]
+    assert books.ask(f"select kind, {APPLIED[7:]}") == [
+        ("cash", "4", "103001", "2025-10-20", 1000),
+        ("cash", "5", "103002", "2025-10-20", 200),
+        ("credit_memo", "104002", "103001", "2025-10-25", 250.5),
+    ]
+    assert books.totals() == [("EUR", "1000.00", "1000.00", "1250.50"), ("USD", "250.00", "200.00", "200.00")]
+    assert books.ask(CUSTOMERS) == [("10000", "Adatum"), ("20000", "Trey")]
 
 
 ODOO = """
