@@ -243,6 +243,7 @@ def test_quickbooks_aging_report(tmp_path: Path) -> None:
         ("1041", "invoice", "Alvarez, Dana", "2025-09-17", "USD", 1284.50),
         ("1042", "credit_memo", "Alvarez, Dana", "2025-09-02", "USD", 250),
     ]
+    assert books.totals() == [("USD", "1034.50", None, None)]
     assert books.ask(CUSTOMERS) == [("Alvarez, Dana", "Alvarez, Dana")]
 
 
@@ -353,23 +354,40 @@ def test_sap_table_of_items(tmp_path: Path) -> None:
 
 
 XERO = """\
-invoice_id,type,status,invoice_number,contact_id,date,due_date,currency_code,total,fully_paid_on_date,updated_date_utc
-a,ACCREC,PAID,INV-1,K1,2025-10-01 00:00:00,2025-10-31,EUR,100.00,2025-11-05,2025-11-05 10:00:00 UTC
-b,ACCREC,VOIDED,INV-2,K1,2025-10-02,2025-11-01,EUR,70.00,,2025-10-02 10:00:00 UTC
-c,ACCPAY,AUTHORISED,BILL-1,K2,2025-10-02,2025-11-01,EUR,99.00,,2025-10-02 10:00:00 UTC
-d,ACCRECCREDIT,AUTHORISED,CN-1,K1,2025-10-09,,USD,12.50,,2025-10-09 10:00:00 UTC
+invoice_id,contact_id,date,updated_date_utc,due_date,fully_paid_on_date,total,total_tax,currency_code,invoice_number,status,type
+a,K1,2025-10-01 00:00:00,2025-11-05 10:00:00 UTC,2025-10-31 00:00:00,2025-11-05,100.00,20.00,EUR,INV-1,PAID,ACCREC
+b,K1,2025-10-02,2025-10-02 10:00:00 UTC,2025-11-01,,70.00,0,EUR,INV-2,VOIDED,ACCREC
+c,K2,2025-10-02,2025-10-02 10:00:00 UTC,2025-11-01,,99.00,0,EUR,BILL-1,AUTHORISED,ACCPAY
+d,K3,2025-10-03,2025-10-03 10:00:00.083 UTC,2025-11-02,,250.5,0,USD,INV-3,AUTHORISED,ACCREC
+e,K3,2025-10-04,2025-10-04 10:00:00 UTC,2025-11-03,,33,0,USD,INV-4,DRAFT,ACCREC
+"""
+XERO_CREDITS = """\
+credit_note_id,contact_id,date,updated_date_utc,fully_paid_on_date,total,total_tax,currency_code,credit_note_number,status,type
+f,K3,2025-10-09,2025-10-09 10:00:00 UTC,,12.50,0,USD,CN-1,AUTHORISED,ACCRECCREDIT
+g,K2,2025-10-09,2025-10-09 10:00:00 UTC,,8,0,EUR,SCN-1,AUTHORISED,ACCPAYCREDIT
 """
 
 
 def test_xero_invoices(tmp_path: Path) -> None:
-    books = Books(tmp_path, "xero_invoices.yml", {"xero_invoice_data.csv": XERO}, "utf-8")
+    files = {
+        "xero_invoice_data.csv": XERO,
+        "xero_invoice_line_item_data.csv": "line_item_id,invoice_id\n1,a\n",
+        "xero_credit_note_data.csv": XERO_CREDITS,
+        "xero_contact_data.csv": "contact_id,name\nK1,Alpha Ltd\nK2,Supplier\n",
+    }
+    books = Books(tmp_path, "xero_invoices.yml", files, "utf-8")
     assert books.ask(DOCUMENTS) == [
-        ("CN-1", "credit_memo", "K1", None, "USD", 12.5),
+        ("CN-1", "credit_memo", "K3", None, "USD", 12.5),
         ("INV-1", "invoice", "K1", "2025-10-31", "EUR", 100),
+        ("INV-3", "invoice", "K3", "2025-11-02", "USD", 250.5),
     ]
-    assert books.ask(
-        "select invoice_id, cleared_date, updated_at from raw.invoices where currency = 'EUR'"
-    ) == [("INV-1", "2025-11-05", "2025-11-05 10:00:00")]
+    assert books.ask("select invoice_id, cleared_date, left(updated_at, 19) from raw.invoices") == [
+        ("CN-1", None, "2025-10-09 10:00:00"),
+        ("INV-1", "2025-11-05", "2025-11-05 10:00:00"),
+        ("INV-3", None, "2025-10-03 10:00:00"),
+    ]
+    assert books.totals() == [("EUR", "100.00", None, None), ("USD", "238.00", None, None)]
+    assert books.ask(CUSTOMERS) == [("K1", "Alpha Ltd"), ("K3", "K3")]
 
 
 ENTRIES = """\
