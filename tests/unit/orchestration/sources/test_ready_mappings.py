@@ -462,8 +462,11 @@ create table res_company (id int, name text);
 create table res_partner (id int, name text, vat text, commercial_partner_id int, country_id int, city text, zip text,
     street text, email text, write_date timestamp);
 create table account_move (id int, name text, move_type text, state text, commercial_partner_id int, invoice_date date,
-    invoice_date_due date, date date, currency_id int, amount_total numeric, amount_tax numeric, company_id int);
-create table account_move_line (id int, move_id int, currency_id int);
+    invoice_date_due date, date date, currency_id int, amount_total numeric, amount_tax numeric, company_id int,
+    statement_line_id int);
+create table account_account (id int, account_type text);
+create table account_move_line (id int, move_id int, currency_id int, account_id int, partner_id int,
+    amount_currency numeric);
 create table account_payment (id int, move_id int, payment_type text, partner_type text, partner_id int, amount numeric,
     currency_id int);
 create table account_partial_reconcile (id int, debit_move_id int, credit_move_id int, debit_amount_currency numeric,
@@ -474,20 +477,29 @@ insert into res_company values (1, 'Nord SA');
 insert into res_partner values (7, 'Alpha SA', 'BE0428759497', 7, 1, 'Gent', '9000', 'Kouter 1', 'ap@alpha.example',
     '2025-10-01 08:00'), (8, 'Alpha, delivery', null, 7, 1, 'Gent', '9000', 'Dok 2', null, '2025-10-01 08:00');
 insert into account_move values
-    (1, 'INV/1', 'out_invoice', 'posted', 7, '2025-10-01', '2025-10-31', '2025-10-01', 2, 1210.00, 210.00, 1),
-    (2, 'RINV/1', 'out_refund', 'posted', 7, '2025-10-05', '2025-10-05', '2025-10-05', 1, 200.00, 0, 1),
-    (3, '/', 'out_invoice', 'draft', 7, '2025-10-06', '2025-10-31', '2025-10-06', 1, 99.00, 0, 1),
-    (4, 'BILL/1', 'in_invoice', 'posted', 7, '2025-10-06', '2025-10-31', '2025-10-06', 1, 55.00, 0, 1),
-    (5, 'PAY/1', 'entry', 'posted', 7, null, null, '2025-10-20', 1, 1100.00, 0, 1),
-    (6, 'PAY/2', 'entry', 'posted', 7, null, null, '2025-10-21', 1, 200.00, 0, 1),
-    (7, 'MISC/1', 'entry', 'posted', 7, null, null, '2025-10-22', 2, 10.00, 0, 1);
-insert into account_move_line values (11, 1, 2), (12, 2, 1), (15, 5, 1), (16, 6, 1), (17, 7, 2);
+    (1, 'INV/1', 'out_invoice', 'posted', 7, '2025-10-01', '2025-10-31', '2025-10-01', 2, 1210.00, 210.00, 1, null),
+    (2, 'RINV/1', 'out_refund', 'posted', 7, '2025-10-05', '2025-10-05', '2025-10-05', 1, 200.00, 0, 1, null),
+    (3, '/', 'out_invoice', 'draft', 7, '2025-10-06', '2025-10-31', '2025-10-06', 1, 99.00, 0, 1, null),
+    (4, 'BILL/1', 'in_invoice', 'posted', 7, '2025-10-06', '2025-10-31', '2025-10-06', 1, 55.00, 0, 1, null),
+    (5, 'PAY/1', 'entry', 'posted', 7, null, null, '2025-10-20', 1, 1100.00, 0, 1, null),
+    (6, 'PAY/2', 'entry', 'posted', 7, null, null, '2025-10-21', 1, 200.00, 0, 1, null),
+    (7, 'MISC/1', 'entry', 'posted', 7, null, null, '2025-10-22', 2, 10.00, 0, 1, null),
+    (8, 'INV/2', 'out_invoice', 'posted', 7, '2025-10-07', '2025-11-06', '2025-10-07', 1, 300.00, 0, 1, null),
+    (9, 'BNK/1', 'entry', 'posted', 7, null, null, '2025-10-23', 1, 250.00, 0, 1, 1),
+    (10, 'BNK/2', 'entry', 'posted', 7, null, null, '2025-10-24', 1, 45.00, 0, 1, 2);
+insert into account_account values (1, 'asset_receivable'), (2, 'asset_cash');
+insert into account_move_line values
+    (11, 1, 2, 1, 7, 1210), (12, 2, 1, 1, 7, -200), (15, 5, 1, 1, 8, -1100), (16, 6, 1, 1, 7, 200),
+    (17, 7, 2, 1, 7, -10), (18, 8, 1, 1, 7, 300), (19, 9, 1, 1, 8, -250), (20, 9, 1, 2, 8, 250),
+    (21, 10, 1, 1, 7, 45), (22, 10, 1, 2, 7, -45);
 insert into account_payment values
     (1, 5, 'inbound', 'customer', 8, 1100.00, 1), (2, 6, 'outbound', 'customer', 7, 200.00, 1);
 insert into account_partial_reconcile values
     (1, 11, 15, 1200.00, 1100.00, '2025-10-20'),
     (2, 16, 12, 200.00, 200.00, '2025-10-21'),
-    (3, 11, 17, 10.00, 10.00, '2025-10-22');
+    (3, 11, 17, 10.00, 10.00, '2025-10-22'),
+    (4, 18, 19, 250.00, 250.00, '2025-10-23'),
+    (5, 11, 17, 0, 0, '2025-10-20');
 """
 
 
@@ -499,17 +511,23 @@ def test_odoo_database(tmp_path: Path, postgres_url: str, run_sql: Callable[[str
     assert books.ask(CUSTOMERS) == [("7", "Alpha SA")]
     assert books.ask(DOCUMENTS) == [
         ("INV/1", "invoice", "7", "2025-10-31", "USD", 1210),
+        ("INV/2", "invoice", "7", "2025-11-06", "EUR", 300),
         ("RINV/1", "credit_memo", "7", "2025-10-05", "EUR", 200),
     ]
-    assert books.ask(RECEIPTS) == [("7", "2025-10-20", 1100)]
+    assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
+        ("BNK/1", "7", "2025-10-23", 250),
+        ("PAY/1", "7", "2025-10-20", 1100),
+    ]
     assert books.ask(
         "select kind, from_document_id, invoice_id, currency, cast(from_amount as double), amount "
         "from raw.payment_applications"
     ) == [
         ("adjustment", None, "RINV/1", "EUR", None, -200),
+        ("cash", "BNK/1", "INV/2", "EUR", None, 250),
         ("cash", "PAY/1", "INV/1", "USD", 1100, 1200),
         ("write_off", None, "INV/1", "USD", None, 10),
     ]
+    assert books.totals() == [("EUR", "100.00", "1350.00", "50.00"), ("USD", "1210.00", None, "1210.00")]
 
 
 def test_every_ready_mapping_is_tried() -> None:
