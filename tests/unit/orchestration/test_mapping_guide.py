@@ -87,9 +87,10 @@ def test_export_of_the_guide_lands_as_the_guide_says(title: str, tmp_path: Path)
 
 
 def _plain(header: Sequence[str], row: Sequence[Any]) -> list[Any]:
-    """A row with its amount as a number."""
+    """A row with its amount as a number, None where it has none."""
     return [
-        Decimal(value) if name == "amount" else str(value) for name, value in zip(header, row, strict=True)
+        (Decimal(value) if value else None) if name == "amount" else str(value)
+        for name, value in zip(header, row, strict=True)
     ]
 
 
