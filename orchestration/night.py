@@ -34,7 +34,7 @@ from orchestration.warehouse import (
     prepare_warehouse,
     release_night_lock,
 )
-from quality.catalog import minor_units
+from quality.currencies import minor_units
 
 if TYPE_CHECKING:
     from models_ml.train import LearnSettings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.plain_text import fitted, padded, plain
 from orchestration.warehouse import Publication, open_warehouse
-from quality.catalog import minor_units
+from quality.currencies import minor_units
 
 if TYPE_CHECKING:
     import duckdb

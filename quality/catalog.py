@@ -241,16 +241,6 @@ def read_groups(name: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(values) for name, values in groups.items() if values}
 
 
-def currencies_by_minor_units() -> dict[int, tuple[str, ...]]:
-    """Every currency of ISO 4217 under the number of decimals its amounts have."""
-    return {int(places): codes for places, codes in read_groups("iso_4217").items()}
-
-
-def minor_units(currency: str) -> int | None:
-    """How many decimals the amounts of a currency have; None where it is none of ISO 4217."""
-    return next((places for places, codes in currencies_by_minor_units().items() if currency in codes), None)
-
-
 def _read_file(
     file_name: str, content: dict[str, Any], contract: Mapping[str, Collection[str]] | None
 ) -> list[tuple[Rule | None, list[str]]]:

@@ -6,7 +6,8 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING
 
-from quality.catalog import Rule, currencies_by_minor_units
+from quality.catalog import Rule
+from quality.currencies import by_currency
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,13 +31,7 @@ _MACROS = {
     "as_decimal(x)": r"CASE WHEN regexp_full_match(x, '[+-]?\d{1,16}(\.\d{1,18})?') "
     "THEN try_cast(x AS DECIMAL(38, 18)) END",
     # Decimals other than zero that the currency (ISO 4217) has no place for; NULL for what is no currency.
-    "too_many_decimals(x, c)": "CASE "
-    + " ".join(
-        rf"WHEN c IN ({', '.join(map(repr, codes))}) THEN regexp_matches(x, '\.\d{{{places}}}\d*[1-9]')"
-        # Nearly every currency has two decimals: asked first.
-        for places, codes in sorted(currencies_by_minor_units().items(), key=lambda group: -len(group[1]))
-    )
-    + " END",
+    "too_many_decimals(x, c)": by_currency(r"regexp_matches(x, '\.\d{{{places}}}\d*[1-9]')", "null"),
     "as_integer(x)": r"CASE WHEN regexp_full_match(x, '[+-]?\d{1,10}') THEN try_cast(x AS INTEGER) END",
     "as_boolean(x)": "CASE WHEN lower(x) = 'true' THEN true WHEN lower(x) = 'false' THEN false END",
     "squeezed(x)": "regexp_replace(upper(trim(x)), '[^A-Z0-9]', '', 'g')",

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quality.catalog import currencies_by_minor_units
+from quality.currencies import by_currency
 
 if TYPE_CHECKING:
     import duckdb
-
-
-def _by_currency(form: str, otherwise: str) -> str:
-    """SQL: `form` with the decimals of the currency `c`, and `otherwise` for a currency that is none of ISO 4217."""
-    cases = " ".join(
-        f"when c in ({', '.join(repr(code) for code in codes)}) then {form.format(places=places)}"
-        # Nearly every currency has two decimals: asked first.
-        for places, codes in sorted(currencies_by_minor_units().items(), key=lambda group: -len(group[1]))
-    )
-    return f"case {cases} else {otherwise} end"
-
 
 # By name: parameters and body.
 _FUNCTIONS = {
@@ -43,16 +32,16 @@ _FUNCTIONS = {
         "case when regexp_full_match(x, '[+-]?[0-9]{1,16}([.][0-9]+)?') then cast(x as decimal(38, 6)) end",
     ),
     # How many decimals the amounts of a currency have (ISO 4217); NULL for what is no currency.
-    "minor_units": ("c", _by_currency("{places}", "null")),
+    "minor_units": ("c", by_currency("{places}", "null")),
     # An amount rounded to the decimals of its currency.
     "rounded_money": (
         "x, c",
-        _by_currency("cast(round(x, {places}) as decimal(38, 4))", "cast(x as decimal(38, 4))"),
+        by_currency("cast(round(x, {places}) as decimal(38, 4))", "cast(x as decimal(38, 4))"),
     ),
     # An amount as text, with the decimals of its currency.
     "money_text": (
         "x, c",
-        _by_currency(
+        by_currency(
             "cast(cast(x as decimal(38, {places})) as varchar)", "cast(cast(x as decimal(38, 4)) as varchar)"
         ),
     ),
