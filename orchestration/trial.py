@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestration.plain_text import plain
 from orchestration.sources.errors import SourceError
+from orchestration.sources.landing import land
 from orchestration.sources.landing.sample import Pair, Sample
 from orchestration.warehouse import open_warehouse, prepare_warehouse
 
@@ -82,9 +83,6 @@ def try_sources(
         own = settings.model_copy(update={"home": Path(folder), "sources": sources})
         prepare_warehouse(own.warehouse_path)
         sample, told = Sample(most_rows), list[str]()
-        # Imported here: reading sources is not needed to look at a machine.
-        from orchestration.sources.landing import land
-
         try:
             land(own.warehouse_path, own, as_of=as_of, warn=told.append, sample=sample)
         except SourceError as error:
@@ -94,13 +92,16 @@ def try_sources(
 
 def _judged(settings: Settings, as_of: date, sample: Sample) -> tuple[TableTrial, ...]:
     from quality.catalog import load_rules
+    from quality.predicates import looks_beyond_its_row
     from quality.runner import rows_held
 
     names = {table for source in settings.sources.values() for table in source.tables}
     rules = [
         rule
         for rule in load_rules()
-        if rule.table in names and rule.severity == "quarantine" and not (sample.cut and _looks_beyond(rule))
+        if rule.table in names
+        and rule.severity == "quarantine"
+        and not (sample.cut and looks_beyond_its_row(rule))
     ]
     with open_warehouse(settings.warehouse_path) as connection:
         held = rows_held(
@@ -134,13 +135,6 @@ def _judged(settings: Settings, as_of: date, sample: Sample) -> tuple[TableTrial
         for name, source in settings.sources.items()
         for table_name, table in source.tables.items()
         for system in [table.key_space or name]
-    )
-
-
-def _looks_beyond(rule: Rule) -> bool:
-    """Whether a rule on one row depends on rows of other tables."""
-    return (
-        rule.kind == "refers_to" or "staging.landed_" in str(rule.params) or "accepted_" in str(rule.params)
     )
 
 

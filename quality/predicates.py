@@ -237,6 +237,12 @@ def tables_read(rule: Rule) -> set[str]:
     return found - {rule.table}
 
 
+def looks_beyond_its_row(rule: Rule) -> bool:
+    """Whether a rule on one row depends on rows of other tables, accepted or only landed."""
+    text = str(rule.params)
+    return rule.kind == "refers_to" or "staging.landed_" in text or "accepted_" in text
+
+
 def _outside(value: str, low: object, high: object) -> str:
     tests = [f"{value} < {low}"] if low is not None else []
     tests += [f"{value} > {high}"] if high is not None else []
