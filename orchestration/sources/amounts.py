@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestration.sources.sql_text import literal
+
+if TYPE_CHECKING:
+    import duckdb
 
 # Other characters for what a keyboard writes: full-width forms, the minus and triangles of accounting, apostrophes,
 # and the hard, narrow and wide spaces that spreadsheets put between thousands.
@@ -174,18 +178,20 @@ def without_float_noise_sql(value: str) -> str:
     )
 
 
-def amount_functions(query: str) -> str | None:
-    """The SQL that defines `amount(text, sample)` for the samples that stand in `query`; None where it names none.
+def define_amounts(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Make `amount(text, sample)` known to `query`, for the samples that stand in it; nothing where it calls none.
 
     Gives DECIMAL(38,6), NULL for what is not written as the sample.
     """
+    if not re.search(r"(?i)\bamount\s*\(", query):
+        return
     samples = {text.replace("''", "'") for text in re.findall(r"'((?:[^']|'')*)'", query)}
     forms = {sample: form for sample in sorted(samples) if (form := amount_format(sample)) is not None}
-    if not forms or not re.search(r"(?i)\bamount\s*\(", query):
-        return None
+    if not forms:
+        return
     cases = " ".join(
         f"when {literal(sample)} then "
         f"try_cast(coalesce({amount_sql(form, 'written')}, {amount_sql(PLAIN, 'written')}) as decimal(38, 6))"
         for sample, form in forms.items()
     )
-    return f"create or replace temp macro amount(written, sample) as case sample {cases} end"
+    connection.execute(f"create or replace temp macro amount(written, sample) as case sample {cases} end")

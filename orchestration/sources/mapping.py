@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from orchestration.sources.amounts import amount_functions, without_float_noise_sql
+from orchestration.sources.amounts import without_float_noise_sql
 from orchestration.sources.contract import EXTRA_COLUMN, Field, Table
 from orchestration.sources.field_mapping import FieldMapping, Mapped
 from orchestration.sources.sql_text import literal, quoted
 from orchestration.sources.value_forms import other_readings_sql, repair_sql, type_sql
-
-if TYPE_CHECKING:
-    import duckdb
 
 # Columns every landed feed carries beside its own.
 LINE_COLUMNS = ("_seq", "_source_file", "_source_row")
@@ -111,13 +107,6 @@ def mapping_query(
     selected = ", ".join([*results, *LINE_COLUMNS, f"{_EXTRA} as {EXTRA_COLUMN}", *beside])
     sql = f"with {with_clause} select {selected} from layer_{len(layers) - 1}"
     return MappingQuery(sql, tuple(audits), ambiguities)
-
-
-def define_amounts(connection: duckdb.DuckDBPyConnection, query: MappingQuery) -> None:
-    """Make `amount(text, sample)` known to the expressions of a mapping that call it."""
-    functions = amount_functions(query.sql)
-    if functions is not None:
-        connection.execute(functions)
 
 
 class _Chain:

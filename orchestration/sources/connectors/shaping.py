@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.sources.amounts import amount_functions
+from orchestration.sources.amounts import define_amounts
 from orchestration.sources.connectors.source_file import BATCH_ROWS, first_line
 from orchestration.sources.errors import SourceError, closest
 from orchestration.sources.sql_text import literal, quoted
@@ -122,9 +122,7 @@ def _workshop(
         # Names that a query does not find in its relations must not be looked for in this program.
         connection.execute("set python_enable_replacements = false")
         _refuse_no_select(where, query, connection)
-        functions = amount_functions(query)
-        if functions is not None:
-            connection.execute(functions)
+        define_amounts(connection, query)
         yield connection
     except duckdb.Error as error:
         raise _failed(where, query, relations, error) from error

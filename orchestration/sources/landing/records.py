@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from orchestration.sources.amounts import define_amounts
 from orchestration.sources.config import Source
 from orchestration.sources.connectors.protocol import TOTALLED_TABLES
 from orchestration.sources.contract import TABLES
 from orchestration.sources.landing.planning import Plan
-from orchestration.sources.mapping import Audit, MappingQuery, define_amounts, mapping_query
+from orchestration.sources.mapping import Audit, MappingQuery, mapping_query
 from orchestration.sources.sql_text import quoted
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def record_totals(
             lookups=str,
             only=feed.only,
         )
-        define_amounts(connection, query)
+        define_amounts(connection, query.sql)
         rows = f"({query.sql})"
     traced = [*(file.label for file in plan.read_files), *plan.made_labels]
     replaced = [*plan.gone, *traced] if traced else plan.file_names

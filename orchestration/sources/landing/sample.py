@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from orchestration.sources.amounts import define_amounts
 from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.landing.planning import Plan
-from orchestration.sources.mapping import define_amounts, mapping_query
+from orchestration.sources.mapping import mapping_query
 
 if TYPE_CHECKING:
     import duckdb
@@ -60,7 +61,7 @@ def _pairs(
     fields = {name: mapping for name, mapping in (feed.mapped.fields or {}).items() if not mapping.lookup}
     mapped = feed.mapped if feed.mapped.fields is None else feed.mapped.model_copy(update={"fields": fields})
     query = mapping_query(first, plan.table, mapped, feed.columns, time_zone=time_zone, lookups=str)
-    define_amounts(connection, query)
+    define_amounts(connection, query.sql)
     names = plan.table.field_names
     chosen = ", ".join(f'"{name}"' for name in names)
     contract = connection.execute(f"select {chosen} from ({query.sql}) order by _seq").fetchall()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from orchestration.sources.amounts import define_amounts
 from orchestration.sources.connectors.protocol import Feed
 from orchestration.sources.contract import EXTRA_COLUMN, SYSTEM_COLUMNS, Table
 from orchestration.sources.errors import SourceError
@@ -14,7 +15,7 @@ from orchestration.sources.landing.occurrences import number_occurrences
 from orchestration.sources.landing.planning import Plan
 from orchestration.sources.landing.records import NO_LONGER_LISTED, record_repairs, record_totals
 from orchestration.sources.landing.temporary import drop, make
-from orchestration.sources.mapping import MappingQuery, define_amounts, mapping_query
+from orchestration.sources.mapping import MappingQuery, mapping_query
 from orchestration.sources.sql_text import literal, quoted
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _map_feeds(
             kept=feed.kept,
         )
         try:
-            define_amounts(connection, query)
+            define_amounts(connection, query.sql)
             identity = f"{key} as _row_key, {row_hash} as _row_hash, {feed.number} as _feed"
             keyed = f"select *, {identity} from ({query.sql})"
             connection.execute(f"create or replace temp table mapped_{feed.number} as {keyed}")
