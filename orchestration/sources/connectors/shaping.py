@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,21 +117,20 @@ def _workshop(
     """A database of its own to run a query in: in memory, or in a file below `work` that goes with it."""
     import duckdb
 
-    file = None if work is None else work / f"shaping_{abs(hash((where, query)))}.duckdb"
-    connection = duckdb.connect(":memory:" if file is None else str(file), config={"threads": 2})
-    try:
-        # Names that a query does not find in its relations must not be looked for in this program.
-        connection.execute("set python_enable_replacements = false")
-        _refuse_no_select(where, query, connection)
-        define_amounts(connection, query)
-        yield connection
-    except duckdb.Error as error:
-        raise _failed(where, query, relations, error) from error
-    finally:
-        connection.close()
-        if file is not None:
-            for path in (file, file.with_name(file.name + ".wal")):
-                path.unlink(missing_ok=True)
+    with ExitStack() as opened:
+        place = ":memory:"
+        if work is not None:
+            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="shaping_", dir=work))
+            place = f"{folder}/rows.duckdb"
+        connection = opened.enter_context(duckdb.connect(place, config={"threads": 2}))
+        try:
+            # Names that a query does not find in its relations must not be looked for in this program.
+            connection.execute("set python_enable_replacements = false")
+            _refuse_no_select(where, query, connection)
+            define_amounts(connection, query)
+            yield connection
+        except duckdb.Error as error:
+            raise _failed(where, relations, error) from error
 
 
 def _close(connection: duckdb.DuckDBPyConnection) -> None:
@@ -201,7 +201,7 @@ def _bare(query: str) -> str:
     return text[: tokens[-1]].decode() if tokens and text[tokens[-1] :][:1] == b";" else query
 
 
-def _failed(where: str, query: str, relations: Sequence[Relation], error: Exception) -> SourceError:
+def _failed(where: str, relations: Sequence[Relation], error: Exception) -> SourceError:
     said = first_line(error)
     missing = _UNKNOWN.search(said)
     known = {relation.name: _named(relation) for relation in relations}
