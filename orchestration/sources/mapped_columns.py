@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orchestration.sources.contract import Table
 from orchestration.sources.errors import SourceError, closest
@@ -24,10 +24,16 @@ def mapped_names(mapped: Mapped, table: Table) -> dict[str, str]:
     return needed
 
 
-def check_columns(where: str, mapped: Mapped, table: Table, columns: Sequence[str], hint: str = "") -> None:
+def check_columns(
+    where: str,
+    mapped: Mapped,
+    table: Table,
+    columns: Sequence[str],
+    hint_at: Callable[[], str] = str,
+) -> None:
     """Raise SourceError where a mapped column is not among `columns`, naming what was found instead.
 
-    `hint` tells where other columns may be found.
+    `hint_at` tells then where other columns may be found.
     """
     for column, field in mapped_names(mapped, table).items():
         if column in columns:
@@ -37,6 +43,7 @@ def check_columns(where: str, mapped: Mapped, table: Table, columns: Sequence[st
         numbered = [name for name in columns if re.fullmatch(rf"(?i){re.escape(column)}_[0-9]+", name)]
         if len(numbered) > 1:
             raise _repeated(where, column, numbered)
+        hint = hint_at()
         nearest = closest(column, [name for name in columns if name])
         nearby = f"did you mean {nearest!r}? " if nearest else ""
         title = (

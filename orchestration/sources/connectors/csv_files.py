@@ -197,7 +197,15 @@ def _delimiter(path: Path, line: str, layout: FileLayout, known: str | None) -> 
     return max(_DELIMITERS, key=outside_quotes.count)
 
 
-def plain_copy(file: SourceFile) -> Path | None:
+@dataclass(frozen=True)
+class PlainCopy:
+    """A temporary file of the rows alone; `is_evened` says that other line ends than LF stand in values at most."""
+
+    path: Path
+    is_evened: bool
+
+
+def plain_copy(file: SourceFile) -> PlainCopy | None:
     """A temporary copy of the data alone, in UTF-8 with one kind of line end, or None where the file is so already.
 
     The reader's own conversion of other encodings needs a download, it stops at a line end of another kind, and it
@@ -219,14 +227,14 @@ def plain_copy(file: SourceFile) -> Path | None:
                 target.write(chunk)
         _cut_end(copy, file.layout.footer)
         if len(_line_ends(copy)) < 2:
-            return copy
+            return PlainCopy(copy, is_evened=False)
         even = _temporary_file()
         _even_line_ends(copy, even, file.delimiter, file.layout)
         even.replace(copy)
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
-    return copy
+    return PlainCopy(copy, is_evened=True)
 
 
 def _ends_in_ctrl_z(path: Path) -> bool:
@@ -379,8 +387,10 @@ def _last_line(path: Path) -> tuple[int, str]:
     return number, text
 
 
-def csv_source_sql(path: Path, file: SourceFile, skip: int) -> str:
-    """The engine's table of the rows in `path`, with columns h0, h1, …; all text."""
+def csv_source_sql(file: SourceFile, copy: PlainCopy | None) -> str:
+    """The engine's table of the rows of a file, or of its plain copy, with columns h0, h1, …; all text."""
+    # A copy holds the data alone.
+    path, skip = (file.path, file.header.skipped) if copy is None else (copy.path, 0)
     types = ", ".join(f"'h{number}': 'VARCHAR'" for number in range(len(file.columns)))
     quote = "" if file.layout.quote == "none" else file.layout.quote or '"'
     escape = "" if not quote else file.layout.escape or quote
@@ -389,7 +399,7 @@ def csv_source_sql(path: Path, file: SourceFile, skip: int) -> str:
     # Filling rows needs to know where lines begin, which readers side by side do not.
     parallel = ", parallel=false" if fills else ""
     # The engine takes the first line end it sees for that of the rows, though it may stand in a value.
-    line_end = ", new_line='\\n'" if skip == 0 and len(_line_ends(path)) > 1 else ""
+    line_end = ", new_line='\\n'" if copy is not None and copy.is_evened else ""
     columns = f"columns={{{types}}}, auto_detect=false, header=false, skip={skip}"
     strictness = f"nullstr='', strict_mode=true, null_padding={str(fills).lower()}{parallel}{line_end}"
     return f"read_csv({literal(str(path))}, {columns}, {dialect}, {strictness}, max_line_size={LONGEST_LINE})"

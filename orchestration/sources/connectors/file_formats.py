@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.sources.connectors.csv_files import (
     LONGEST_LINE,
+    PlainCopy,
     csv_error,
     csv_source_sql,
     encoding_of,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 LONGEST_RECORD = 64 * 2**20
 _TAIL = 4096
+# An object of so many members is a record itself, and no wrapping.
+_WIDE = 20
 
 
 def find_files(where: str, layout: FileLayout) -> list[tuple[Path, str]]:
@@ -142,8 +145,7 @@ def _looked_at(where: str, file: SourceFile, path: Path, wanted: Collection[str]
     if kind in ("jsonl", "json"):
         encoding_of(where, path, "utf-8")
     columns, has_records = _queried_columns(where, layout, path, kind)
-    hint = _list_within(path) if kind == "json" and layout.records is None and len(columns) < 20 else ""
-    return replace(file, columns=columns, has_records=has_records, hint=hint)
+    return replace(file, columns=columns, has_records=has_records)
 
 
 def read_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -174,20 +176,19 @@ def _queried_batches(where: str, file: SourceFile, columns: Sequence[str]) -> It
     copy = plain_copy(file) if file.format == "csv" else None
     row = 0
     try:
-        # A copy holds the data alone.
-        query = _select(copy or file.path, file, columns, skip=0 if copy is not None else file.header.skipped)
+        query = _select(file, columns, copy)
         reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         for batch in reader:
             numbered = batch.append_column("_source_row", counting(row + 1, batch.num_rows))
             row += batch.num_rows
             yield numbered
     except duckdb.Error as error:
-        above = file.header.skipped if copy is not None else 0
-        raise _read_error(where, file, copy or file.path, above, error) from error
+        path, above = (file.path, 0) if copy is None else (copy.path, file.header.skipped)
+        raise _read_error(where, file, path, above, error) from error
     finally:
         connection.close()
         if copy is not None:
-            copy.unlink(missing_ok=True)
+            copy.path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -249,7 +250,7 @@ def counting(start: int, count: int) -> pa.Array:
     )
 
 
-def _select(path: Path, file: SourceFile, columns: Sequence[str], *, skip: int) -> str:
+def _select(file: SourceFile, columns: Sequence[str], copy: PlainCopy | None) -> str:
     positions = {name: number for number, name in reversed(list(enumerate(file.columns)))}
     names = [f"c{number}" for number in range(len(columns))]
 
@@ -259,27 +260,29 @@ def _select(path: Path, file: SourceFile, columns: Sequence[str], *, skip: int) 
             for name, column in zip(names, columns, strict=True)
         )
 
-    where = literal(str(path))
     if file.format == "csv":
         cell = "nullif(trim(h{}), '')" if file.layout.trim else "h{}"
         chosen = pick(lambda column: cell.format(positions[column]))
-        return f"select {chosen} from {csv_source_sql(path, file, skip)}"
+        return f"select {chosen} from {csv_source_sql(file, copy)}"
     if file.format == "parquet":
-        return (
-            f"select {pick(lambda column: f'cast({quoted(column)} as varchar)')} from read_parquet({where})"
-        )
+        chosen = pick(lambda column: f"cast({quoted(column)} as varchar)")
+        return f"select {chosen} from read_parquet({literal(str(file.path))})"
     chosen = pick(lambda column: f"json ->> {literal(_json_path(column))}")
-    return f"select {chosen} from {_records_sql(file.layout, path)}"
+    return f"select {chosen} from {_records_sql(file.layout, file.path)}"
 
 
 def _records_sql(layout: FileLayout, path: Path) -> str:
     """The engine's table of the records of a JSON file, in its column `json`."""
-    size = LONGEST_RECORD if layout.records is None else max(LONGEST_RECORD, path.stat().st_size + 1)
-    objects = f"read_json_objects({literal(str(path))}, format='auto', maximum_object_size={size})"
     if layout.records is None:
-        return objects
+        return _documents_sql(path)
     at = literal(_path_of_list(layout.records) + "[*]")
-    return f"(select unnest(json_extract(json, {at})) as json from {objects})"
+    documents = _documents_sql(path, max(LONGEST_RECORD, path.stat().st_size + 1))
+    return f"(select unnest(json_extract(json, {at})) as json from {documents})"
+
+
+def _documents_sql(path: Path, longest: int = LONGEST_RECORD) -> str:
+    """The engine's table of the objects that a JSON file holds side by side, of at most `longest` bytes each."""
+    return f"read_json_objects({literal(str(path))}, format='auto', maximum_object_size={longest})"
 
 
 def _path_of_list(records: str) -> str:
@@ -320,15 +323,22 @@ def _queried_columns(
 
 def _refuse_missing_list(where: str, layout: FileLayout, path: Path, connection: Any) -> None:
     """Raise where a document has no list at `records`: an empty one is no rows, none at all is a mistake."""
-    whole = layout.model_copy(update={"records": None})
     at = literal(_path_of_list(layout.records or ""))
     found = connection.execute(
-        f"select count(*) from {_records_sql(whole, path)} where json_type(json, {at}) = 'ARRAY'"
+        f"select count(*) from {_documents_sql(path)} where json_type(json, {at}) = 'ARRAY'"
     ).fetchone()
     if found is not None and found[0] == 0:
         raise SourceError(
             where, f"has no list at {layout.records!r}", remedy=_list_within(path) or "correct `records`"
         )
+
+
+def records_hint(where: str, file: SourceFile) -> str:
+    """What to write under `records` where a JSON file lacks columns, as far as that explains it; else ''."""
+    if file.format != "json" or file.layout.records is not None or len(file.columns) >= _WIDE:
+        return ""
+    with unpacked(where, file.layout, file.path) as (plain, _):
+        return _list_within(plain)
 
 
 def _list_within(path: Path) -> str:
@@ -337,12 +347,9 @@ def _list_within(path: Path) -> str:
 
     connection = duckdb.connect()
     try:
-        objects = (
-            f"read_json_objects({literal(str(path))}, format='auto', maximum_object_size={LONGEST_RECORD})"
-        )
         rows = connection.execute(
-            f"select fullkey from (select json from {objects} limit 1) as document, json_tree(document.json) as node "
-            "where node.type = 'ARRAY' and node.fullkey not like '%[%' "
+            f"select fullkey from (select json from {_documents_sql(path)} limit 1) as document, "
+            "json_tree(document.json) as node where node.type = 'ARRAY' and node.fullkey not like '%[%' "
             "and json_type(node.value, '$[0]') = 'OBJECT' limit 3"
         ).fetchall()
     except duckdb.Error:

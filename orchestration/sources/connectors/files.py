@@ -390,7 +390,8 @@ def _inspected(where: str, files: Sequence[Present], wanted: Collection[str]) ->
 
 
 def _check_file(where: str, feed: FileFeed, table_name: str, file: SourceFile) -> None:
-    check_columns(f"{where}, file {file.path.name}", feed, CONTRACT[table_name], file.columns, file.hint)
+    at = f"{where}, file {file.path.name}"
+    check_columns(at, feed, CONTRACT[table_name], file.columns, lambda: file_formats.records_hint(at, file))
 
 
 def _told_of(where: str, files: Sequence[SourceFile]) -> list[str]:

@@ -30,7 +30,7 @@ class SourceFile:
     """One file of a feed, looked at but not read: its label in the data, fingerprint, dialect and columns.
 
     `has_records` is false where a JSON file holds none, and so has no columns either. `is_selected` says that what
-    lands of it is what a query takes. `hint` tells where other columns might be found.
+    lands of it is what a query takes.
     """
 
     path: Path
@@ -45,7 +45,6 @@ class SourceFile:
     sheet: str | None = None
     has_records: bool = True
     is_selected: bool = False
-    hint: str = ""
 
     @property
     def shown_name(self) -> str:
