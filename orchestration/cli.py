@@ -295,12 +295,15 @@ def ui(config: Path | None, host: str, port: int) -> None:
 
 
 def _settings(config: Path | None) -> Settings:
+    from orchestration.engine import allow_engine
     from orchestration.settings import ConfigurationError, load_settings
 
     try:
-        return load_settings(config, env=os.environ)
+        settings = load_settings(config, env=os.environ)
     except ConfigurationError as error:
         _fail(str(error), code=MISUSED)
+    allow_engine(settings.engine.options())
+    return settings
 
 
 def _say(text: str, *, err: bool = False) -> None:

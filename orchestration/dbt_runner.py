@@ -7,11 +7,13 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.dbt_project import PROJECT_DIR
+from orchestration.engine import connect
 from orchestration.home import remove, write_whole
 
 if TYPE_CHECKING:
@@ -221,29 +223,31 @@ def _invoke(
         if message.info.level in _TOLD_LEVELS and message.info.msg:
             said.append(f"{message.info.ts.ToDatetime():%H:%M:%S.%f} {message.info.msg}")
 
-    outcome = dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
-        [
-            *arguments,
-            "--project-dir",
-            str(PROJECT_DIR),
-            "--profiles-dir",
-            str(PROJECT_DIR),
-            "--target-path",
-            str(target),
-            "--log-path",
-            str(target / "logs"),
-            "--log-level",
-            "none",
-            # dbt's file log words every statement of the engine before it leaves most of them out; what it says of
-            # the nodes goes to the log of the step instead.
-            "--log-level-file",
-            "none",
-            "--no-send-anonymous-usage-stats",
-            "--no-version-check",
-        ]
-    )
-    # dbt keeps the warehouse open after a run; the next step opens it with settings of its own.
-    DuckDBConnectionManager.close_all_connections()
+    # A connection of ours, open beside dbt's own, holds the engine to what the company allows it.
+    with closing(connect(warehouse)) if warehouse else nullcontext():
+        outcome = dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
+            [
+                *arguments,
+                "--project-dir",
+                str(PROJECT_DIR),
+                "--profiles-dir",
+                str(PROJECT_DIR),
+                "--target-path",
+                str(target),
+                "--log-path",
+                str(target / "logs"),
+                "--log-level",
+                "none",
+                # dbt's file log words every statement of the engine before it leaves most of them out; what it says of
+                # the nodes goes to the log of the step instead.
+                "--log-level-file",
+                "none",
+                "--no-send-anonymous-usage-stats",
+                "--no-version-check",
+            ]
+        )
+        # dbt keeps the warehouse open after a run; the next step opens it for itself.
+        DuckDBConnectionManager.close_all_connections()
     if said:
         logging.getLogger(__name__).info("dbt said\n%s", "\n".join(said))
     if outcome.exception is not None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration.engine import connect
 from orchestration.environment import explain_environment, is_damage
 from orchestration.home import WarehouseError, owner_name
 
@@ -32,7 +33,7 @@ def open_duckdb(path: Path, *, read_only: bool, remedy: str) -> Iterator[duckdb.
     import duckdb
 
     try:
-        connection = duckdb.connect(str(path), read_only=read_only)
+        connection = connect(path, read_only=read_only)
     except duckdb.Error as error:
         raise WarehouseError(_why_not_opened(path, error, remedy)) from error
     try:

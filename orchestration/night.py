@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from orchestration.engine import allow_engine
 from orchestration.memory import LastRun, claim_home, remember
 from orchestration.night_book import (
     LANDING,
@@ -150,6 +151,7 @@ class Night:
         settings = self.settings
         refuse_gaps(settings.policy)
         reporting_decimals(settings)
+        allow_engine(settings.engine.options())
         claim_home(settings)
         hold_night_lock(settings.home)
         self._held.callback(release_night_lock, settings.home)

@@ -16,6 +16,7 @@ from orchestration.config_errors import explain
 from orchestration.config_file import MOST_PROBLEMS, VARIABLE, Path_, Places, read_config, substitute
 from orchestration.config_file import Problem as Problem
 from orchestration.configured_secrets import read_address, register_configured
+from orchestration.engine_settings import EngineSettings
 from orchestration.parameters import CompanyParameters
 from orchestration.policy import policy_problems
 from orchestration.sources.config import Source
@@ -168,6 +169,7 @@ class Settings(Section):
     sources: dict[str, Source] = Field(min_length=1)
     model: ModelSettings = ModelSettings()
     parameters: CompanyParameters = CompanyParameters()
+    engine: EngineSettings = EngineSettings()
     quality: QualitySettings = QualitySettings()
     landing: LandingSettings = LandingSettings()
     demo: DemoSettings | None = None

@@ -44,7 +44,7 @@ SAMPLE_SIZE = 20
 
 
 def run_gate(
-    warehouse: Path | DuckDBPyConnection,
+    warehouse: DuckDBPyConnection,
     *,
     as_of: date,
     docs_dir: Path | None,
@@ -60,8 +60,7 @@ def run_gate(
 
     Parameters
     ----------
-    warehouse: the DuckDB file, or an open connection to it; the gate works on a connection of its own beside
-    it.
+    warehouse: an open connection to the warehouse; the gate works on a connection of its own beside it.
     as_of: the day the night answers for. Results of that day are replaced, those of other days stay, also
     when an earlier day is run again. quarantine.<table>, staging.accepted_<table> and ops.dq_failing_row hold
     the state of the night that ran last, whichever day that was.
@@ -129,7 +128,7 @@ def run_gate(
 
 
 def run_mart_gate(
-    warehouse: Path | DuckDBPyConnection,
+    warehouse: DuckDBPyConnection,
     *,
     as_of: date,
     docs_dir: Path | None,
@@ -290,20 +289,13 @@ def _scan(
 
 
 @contextmanager
-def _own_connection(warehouse: Path | DuckDBPyConnection) -> Iterator[DuckDBPyConnection]:
-    """A connection whose temporary objects are nobody else's, to the file or beside the connection given."""
-    import duckdb
-
-    owned = duckdb.connect(str(warehouse)) if isinstance(warehouse, Path) else warehouse
+def _own_connection(warehouse: DuckDBPyConnection) -> Iterator[DuckDBPyConnection]:
+    """A connection whose temporary objects are nobody else's, beside the one given."""
+    con = warehouse.cursor()
     try:
-        con = owned.cursor()
-        try:
-            yield con
-        finally:
-            con.close()
+        yield con
     finally:
-        if isinstance(warehouse, Path):
-            owned.close()
+        con.close()
 
 
 @contextmanager

@@ -61,3 +61,12 @@
 {% macro exchange_tolerance_share() -%}
     0.05
 {%- endmacro %}
+
+{# One number for the values of a row in these columns, NULL a value like others: equal rows have equal numbers. #}
+{% macro row_hash(columns) -%}
+    {{ adapter.dispatch('row_hash')(columns) }}
+{%- endmacro %}
+
+{% macro duckdb__row_hash(columns) -%}
+    hash({{ columns | join(', ') }})
+{%- endmacro %}

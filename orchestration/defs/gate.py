@@ -10,6 +10,7 @@ from orchestration.night import NightError
 from orchestration.owners import owner_team
 from orchestration.plain_text import plain
 from orchestration.sources.contract import TABLES
+from orchestration.warehouse import open_warehouse
 from quality.catalog import load_rules
 
 _RULES = load_rules()
@@ -43,19 +44,20 @@ def quality_gate(
 
     with night_step(context, night, "quality_gate"):
         settings = night.settings
-        report = run_gate(
-            settings.warehouse_path,
-            as_of=night.as_of,
-            docs_dir=settings.quality_dir,
-            rules=_RULES,
-            thresholds=QuarantineThresholds(
-                settings.quality.quarantine_threshold, dict(settings.quality.thresholds)
-            ),
-            cut_over=settings.quality.cut_over_date,
-            company=settings.company,
-            reporting_currency=settings.reporting_currency,
-            write_docs=False,
-        )
+        with open_warehouse(settings.warehouse_path) as warehouse:
+            report = run_gate(
+                warehouse,
+                as_of=night.as_of,
+                docs_dir=settings.quality_dir,
+                rules=_RULES,
+                thresholds=QuarantineThresholds(
+                    settings.quality.quarantine_threshold, dict(settings.quality.thresholds)
+                ),
+                cut_over=settings.quality.cut_over_date,
+                company=settings.company,
+                reporting_currency=settings.reporting_currency,
+                write_docs=False,
+            )
         if report.docs is not None:
             night.write_meanwhile("Data Docs", report.docs.write)
         yield from asked_for(

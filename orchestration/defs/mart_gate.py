@@ -8,6 +8,7 @@ from orchestration.defs.rule_checks import check_result, check_spec, log_verdict
 from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.night import NightError
 from orchestration.plain_text import plain
+from orchestration.warehouse import open_warehouse
 from quality.catalog import MART_RULES_FOLDER, load_rules
 
 _RULES = load_rules(MART_RULES_FOLDER)
@@ -41,15 +42,16 @@ def build_mart_gate(stages: Sequence[dg.AssetsDefinition]) -> dg.AssetChecksDefi
             settings = night.settings
             # Great Expectations knows one context at a time, and both gates write the same first page.
             night.wait_for_writers()
-            report = run_mart_gate(
-                settings.warehouse_path,
-                as_of=night.as_of,
-                docs_dir=settings.quality_dir,
-                rules=_RULES,
-                company=settings.company,
-                reporting_currency=settings.reporting_currency,
-                write_docs=False,
-            )
+            with open_warehouse(settings.warehouse_path) as warehouse:
+                report = run_mart_gate(
+                    warehouse,
+                    as_of=night.as_of,
+                    docs_dir=settings.quality_dir,
+                    rules=_RULES,
+                    company=settings.company,
+                    reporting_currency=settings.reporting_currency,
+                    write_docs=False,
+                )
             if report.docs is not None:
                 night.write_meanwhile("Data Docs", report.docs.write)
             yield from asked_for(

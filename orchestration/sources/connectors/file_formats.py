@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.engine import connect
 from orchestration.sources.connectors.csv_files import (
     LONGEST_LINE,
     PlainCopy,
@@ -172,7 +173,7 @@ def read_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Iterat
 def _queried_batches(where: str, file: SourceFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     import duckdb
 
-    connection = duckdb.connect(config={"threads": 2})
+    connection = connect(threads=2)
     copy = plain_copy(file) if file.format == "csv" else None
     row = 0
     try:
@@ -301,7 +302,7 @@ def _queried_columns(
     """The columns of a Parquet or JSON file, and whether it holds any record."""
     import duckdb
 
-    connection = duckdb.connect()
+    connection = connect()
     try:
         if kind == "parquet":
             rows = connection.execute(f"describe select * from read_parquet({literal(str(path))})").fetchall()
@@ -345,7 +346,7 @@ def _list_within(path: Path) -> str:
     """What to write under `records` where a document wraps its list of records in objects; '' where it does not."""
     import duckdb
 
-    connection = duckdb.connect()
+    connection = connect()
     try:
         rows = connection.execute(
             f"select fullkey from (select json from {_documents_sql(path)} limit 1) as document, "

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration.engine import connect
 from orchestration.sources.amounts import define_amounts
 from orchestration.sources.connectors.source_file import BATCH_ROWS, first_line
 from orchestration.sources.errors import SourceError, closest
@@ -122,7 +123,7 @@ def _workshop(
         if work is not None:
             folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="shaping_", dir=work))
             place = f"{folder}/rows.duckdb"
-        connection = opened.enter_context(duckdb.connect(place, config={"threads": 2}))
+        connection = opened.enter_context(connect(place, threads=2))
         try:
             # Names that a query does not find in its relations must not be looked for in this program.
             connection.execute("set python_enable_replacements = false")

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration.engine import connect
 from orchestration.sources.contract import TABLES
 from orchestration.sources.landing.losses import Loss, check_names, judge_losses
 from orchestration.sources.landing.notices import (
@@ -186,13 +187,11 @@ def _is_empty(connection: duckdb.DuckDBPyConnection, table_name: str) -> bool:
 
 @contextmanager
 def _connection(warehouse: duckdb.DuckDBPyConnection | Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    import duckdb
-
     if not isinstance(warehouse, Path):
         yield warehouse
         return
     warehouse.parent.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(str(warehouse))
+    connection = connect(warehouse)
     try:
         yield connection
     finally:

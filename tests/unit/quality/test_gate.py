@@ -14,7 +14,6 @@ from gate_warehouse import AS_OF, Warehouse
 
 from quality.catalog import Rule, RuleError
 from quality.quarantine import QuarantineThresholds
-from quality.runner import run_gate
 from tests.factories import run_dbt
 
 NEXT_NIGHT = date(2026, 11, 1)
@@ -412,19 +411,6 @@ def test_source_totals_must_equal_what_landed_quarantined_rows_included(sound: W
         "erp invoices invoices.csv USD: source 2 rows, 1,190.02; landed 2 rows, 1,190.01"
         in report.blocking[0]
     )
-
-
-def test_gate_works_beside_an_open_connection_and_from_the_file(sound: Warehouse) -> None:
-    report = run_gate(
-        sound.path,
-        as_of=AS_OF,
-        docs_dir=None,
-        thresholds=QuarantineThresholds(),
-        company="Test company",
-        rules=some("invoice_due_date_missing"),
-    )
-    assert report.blocking == ()
-    assert sound.rows("SELECT count(*) FROM staging.accepted_invoices") == [(1,)]
 
 
 def test_unknown_tables_are_refused_before_anything_is_written(sound: Warehouse) -> None:

@@ -16,7 +16,7 @@ from landing_company import Company
 from orchestration.migrations import bring_forward
 from orchestration.sources.errors import SourceError
 from orchestration.sources.landing import transaction as landing
-from orchestration.warehouse import prepare_warehouse
+from orchestration.warehouse import open_warehouse, prepare_warehouse
 from quality.quarantine import QuarantineThresholds
 from quality.runner import run_gate
 
@@ -91,14 +91,15 @@ def live_a_day(company: Company) -> None:
 
 def gate(company: Company, day: date) -> None:
     assert company.settings is not None
-    run_gate(
-        company.settings.warehouse_path,
-        as_of=day,
-        docs_dir=None,
-        thresholds=QuarantineThresholds(),
-        company="Example",
-        reporting_currency="USD",
-    )
+    with open_warehouse(company.settings.warehouse_path) as warehouse:
+        run_gate(
+            warehouse,
+            as_of=day,
+            docs_dir=None,
+            thresholds=QuarantineThresholds(),
+            company="Example",
+            reporting_currency="USD",
+        )
 
 
 def contents(company: Company) -> dict[str, list[tuple[Any, ...]]]:
