@@ -240,6 +240,7 @@ STATUS_COLUMNS: tuple[str, ...] = (
     "equity_amount_reporting",
     "revenue_amount_reporting",
     "legal_notice_count_90d",
+    "material_days_past_due",
     "sales_12m_amount_reporting",
     "segment",
     "industry_code",

@@ -36,6 +36,7 @@ RUN_COLUMNS = (
     "train_events", "test_rows", "test_events", "data_fingerprint", "policy_version", "horizon_months",
     "metrics", "walk_learned_to",
 )  # fmt: skip
+WALKED_COLUMNS = ("customer_code", "cutoff_date", "pd", "model_id", "model_kind")
 _PERIODS = ("train_", "calibration_", "test_")
 # Metrics of the whole test sample that mart.model_run shows without a join.
 _HEADLINE = (
@@ -55,7 +56,8 @@ _HEADLINE = (
 class LearnOutcome:
     """What a night's learning found.
 
-    published, role: the model that scores tonight and as what (champion, provisional, expert).
+    published, role: the model that scores tonight and as what (champion, provisional, expert). walked: PDs of past
+    cut-offs (WALKED_COLUMNS), each by the recipe of `published` as carried out before it; empty where there are none.
     candidates: every model made tonight, the expert table included; save them all, then promote `published`.
     metrics: rows of ml.model_metric, empty where nothing could be judged. runs: rows of ml.model_run.
     refusal: why no model was trained, None where one was. split: the periods used.
@@ -67,6 +69,7 @@ class LearnOutcome:
     candidates: tuple[Model, ...]
     metrics: pd.DataFrame
     runs: pd.DataFrame
+    walked: pd.DataFrame
     refusal: Refusal | None = None
     split: Split | None = None
 
@@ -105,7 +108,7 @@ def learn(
     incumbent, set_aside = _usable(champion, training, as_of, settings)
     periods = split(training, as_of=as_of, gates=policy.gates, rules=policy.score_rules)
     if isinstance(periods, Refusal):
-        return _without_training(periods, expert, incumbent, set_aside, as_of, settings, policy)
+        return _without_training(periods, training, expert, incumbent, set_aside, as_of, settings, policy)
 
     fingerprint = data_fingerprint(periods)
     candidates: list[Model] = []
@@ -181,6 +184,7 @@ def learn(
         (*finished, expert),
         metrics,
         _runs(as_of, list(by_id.values()), decision, judged, policy),
+        _walked(by_id[decision.model_id], test, pds[decision.model_id]),
         split=periods,
     )
 
@@ -253,6 +257,7 @@ def _usable(
 
 def _without_training(
     refusal: Refusal,
+    training: pd.DataFrame,
     expert: Model,
     incumbent: Champion | None,
     set_aside: str,
@@ -283,6 +288,9 @@ def _without_training(
         (expert,),
         pd.DataFrame(columns=list(METRIC_COLUMNS)),
         _runs(as_of, models, decision, {}, policy),
+        _walked_by_table(expert, training, as_of, policy)
+        if model is expert
+        else pd.DataFrame(columns=list(WALKED_COLUMNS)),
         refusal=refusal,
     )
 
@@ -413,6 +421,23 @@ def _runs(
     frame = pd.DataFrame(rows)[list(RUN_COLUMNS)]
     counts = [c for c in RUN_COLUMNS if c.endswith(("_rows", "_events"))]
     return frame.astype(dict.fromkeys(counts, "Int64"))
+
+
+def _walked_by_table(expert: Model, training: pd.DataFrame, as_of: date, policy: Policy) -> pd.DataFrame:
+    """The expert table learned from nothing, so it can be asked about every past cut-off."""
+    import pandas as pd
+
+    past = training[pd.to_datetime(training["cutoff_date"]) < pd.Timestamp(as_of)]
+    past = past[(population(past, policy.score_rules) == ELIGIBLE).to_numpy(dtype=bool)]
+    past = past.assign(cutoff_date=pd.to_datetime(past["cutoff_date"]))
+    return _walked(expert, past, predict_pd(expert, past, policy.score_rules))
+
+
+def _walked(model: Model, test: pd.DataFrame, pds: Floats) -> pd.DataFrame:
+    frame = test[["customer_code", "cutoff_date"]].assign(
+        pd=pds, model_id=model.model_id, model_kind=model.kind
+    )
+    return frame.assign(cutoff_date=frame["cutoff_date"].dt.date)[list(WALKED_COLUMNS)]
 
 
 def _day(value: str | None) -> date | None:

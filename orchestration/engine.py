@@ -53,8 +53,9 @@ def connect(
 
 def _tell(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
     """Set one of DuckDB's options, unless that is its value: a folder that is in use cannot be set again."""
-    now = connection.execute("select current_setting(?)", [name]).fetchone()
-    if now is None or str(now[0]) != value:
+    # Read to the end: a result left open keeps a connection from other work.
+    [(now,)] = connection.execute("select current_setting(?)", [name]).fetchall()
+    if str(now) != value:
         text = value.replace("'", "''")
         connection.execute(f"set {name} = '{text}'")
 

@@ -118,6 +118,23 @@ def refuse_newer_state(home: Path, warehouse: Path) -> None:
         return  # Damaged, or open in another program: told where the night opens, with what is lost in which case.
 
 
+def replace_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str, frame: Any) -> int:
+    """Replace every row of `schema.table` with `frame`, a pandas frame with the table's columns; returns the rows."""
+    names = ", ".join(column_names(connection, schema, table))
+    connection.begin()
+    try:
+        connection.execute(f"delete from {schema}.{table}")
+        if len(frame):
+            connection.register("new_rows", frame)
+            connection.execute(f"insert into {schema}.{table} ({names}) select {names} from new_rows")
+            connection.unregister("new_rows")
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    return len(frame)
+
+
 def replace_night(
     connection: duckdb.DuckDBPyConnection, schema: str, table: str, frame: Any, as_of: date
 ) -> int:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from orchestration.defs.steps import OpenNight, asked_for, night_step
 from orchestration.owners import owner_team
-from orchestration.warehouse import open_warehouse, replace_night
+from orchestration.warehouse import open_warehouse, replace_night, replace_table
 
 _OWNER = owner_team("Credit Risk")
 POLICY_TABLES = ("rating_scale", "score_scale", "score_rule", "model_gate", "expert_pd")
@@ -35,6 +35,14 @@ POLICY_TABLES = ("rating_scale", "score_scale", "score_rule", "model_gate", "exp
             deps=[["features", "customer_cutoff"], ["features", "customer_label"]],
             group_name="learn",
             description="Out-of-time figures with 95 % intervals, by model, beside the baselines.",
+            owners=[_OWNER],
+            kinds={"xgboost"},
+        ),
+        dg.AssetSpec(
+            ["ml", "walk_forward_score"],
+            deps=[["features", "customer_cutoff"], ["features", "customer_label"]],
+            group_name="learn",
+            description="PDs of past month-ends by the scoring model's recipe as it was before them.",
             owners=[_OWNER],
             kinds={"xgboost"},
         ),
@@ -87,6 +95,7 @@ def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator
         with open_warehouse(settings.warehouse_path) as connection:
             runs = replace_night(connection, "ml", "model_run", outcome.runs, night.as_of)
             metrics = replace_night(connection, "ml", "model_metric", outcome.metrics, night.as_of)
+            walked = replace_table(connection, "ml", "walk_forward_score", outcome.walked)
         overall = outcome.metrics.query("metric == 'auc' and segment == 'all'")
         headline = dict(zip(overall["model_id"] + "_auc", overall["value"].astype(float), strict=True))
         logging.getLogger(__name__).info("metrics out of time\n%s", outcome.metrics.to_string())
@@ -99,6 +108,7 @@ def learn_model(context: dg.AssetExecutionContext, night: OpenNight) -> Iterator
                 "training_rows": len(training),
             },
             "model_metric": {"dagster/row_count": metrics, **headline},
+            "walk_forward_score": {"dagster/row_count": walked},
         }
         yield from asked_for(
             context,

@@ -16,6 +16,7 @@ from orchestration.migrations import (
     m0003_walked_models,
     m0004_document_answers,
     m0005_money_of_four_decimals,
+    m0006_walk_forward_scores,
 )
 from orchestration.migrations.contract_tables import follow_contract, missing_columns
 from orchestration.migrations.sql_functions import follow_functions
@@ -30,6 +31,7 @@ MIGRATIONS: tuple[ModuleType, ...] = (
     m0003_walked_models,
     m0004_document_answers,
     m0005_money_of_four_decimals,
+    m0006_walk_forward_scores,
 )
 
 # What stands for the program's version where a folder was written before versions were noted.

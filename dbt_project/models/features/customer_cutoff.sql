@@ -115,6 +115,15 @@ joined as (
         position.open_amount,
         position.overdue_amount,
         position.overdue_91_plus_amount,
+        -- The start of the bucket that arrears of an amount that matters have reached, as default measures it.
+        case
+            {%- for days in [91, 61, 31, 1] %}
+            {%- set past_due = 'position.overdue_amount' if days == 1 else 'position.overdue_' ~ days ~ '_plus_amount' %}
+            when {{ past_due }} > cast({{ parameter('default_amount') }} as {{ money() }})
+                and {{ past_due }} > cast({{ parameter('default_share') }} as decimal(9, 6)) * position.open_amount then {{ days }}
+            {%- endfor %}
+            else 0
+        end as material_days_past_due,
         position.net_amount,
         position.net_60_days_before_amount,
         position.unapplied_cash_amount,

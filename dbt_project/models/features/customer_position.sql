@@ -1,3 +1,4 @@
+{%- set past_due_days = [31, 61, 91] -%}
 -- What was owed at each cut-off, in reporting currency at the rate of that day, as far as it was known.
 with open_by_currency as (
 
@@ -9,13 +10,15 @@ with open_by_currency as (
         -- What newer documents overtook is no sign of how the customer pays.
         sum(case when balance.due_date < cutoff.cutoff_date and stray.document_id is null then balance.balance else 0 end)
             as overdue_amount,
+        {%- for days in past_due_days %}
         sum(
             case
-                when {{ add_days('balance.due_date', 91) }} <= cutoff.cutoff_date and stray.document_id is null
+                when {{ add_days('balance.due_date', days) }} <= cutoff.cutoff_date and stray.document_id is null
                     then balance.balance
                 else 0
             end
-        ) as overdue_91_plus_amount,
+        ) as overdue_{{ days }}_plus_amount,
+        {%- endfor %}
         -- A residue of a document paid but for a small difference is no sign of a customer that does not pay.
         -- Nor is a document whose due date cannot be right.
         min(case when stray.document_id is null and (document.document_id is null or document.due_date_basis <> 'issue_date' and not {{ is_small_difference('balance.balance', 'document.amount') }}) then balance.due_date end)
@@ -39,7 +42,9 @@ open_items as (
         open_by_currency.cutoff_date,
         {{ sum_in_reporting_currency('open_by_currency.open_amount', 'open_by_currency.currency', 'fx_rate.rate') }} as open_amount,
         {{ sum_in_reporting_currency('open_by_currency.overdue_amount', 'open_by_currency.currency', 'fx_rate.rate') }} as overdue_amount,
-        {{ sum_in_reporting_currency('open_by_currency.overdue_91_plus_amount', 'open_by_currency.currency', 'fx_rate.rate') }} as overdue_91_plus_amount,
+        {%- for days in past_due_days %}
+        {{ sum_in_reporting_currency('open_by_currency.overdue_' ~ days ~ '_plus_amount', 'open_by_currency.currency', 'fx_rate.rate') }} as overdue_{{ days }}_plus_amount,
+        {%- endfor %}
         min(oldest_due_date) as oldest_due_date
     from open_by_currency
     left join {{ ref('fx_rate') }} as fx_rate
@@ -152,7 +157,9 @@ select
     net_position.cutoff_date,
     case when open_items.customer_code is null then 0 else open_items.open_amount end as open_amount,
     case when open_items.customer_code is null then 0 else open_items.overdue_amount end as overdue_amount,
-    case when open_items.customer_code is null then 0 else open_items.overdue_91_plus_amount end as overdue_91_plus_amount,
+    {%- for days in past_due_days %}
+    case when open_items.customer_code is null then 0 else open_items.overdue_{{ days }}_plus_amount end as overdue_{{ days }}_plus_amount,
+    {%- endfor %}
     open_items.oldest_due_date,
     net_position.net_amount,
     net_position.unapplied_cash_amount,

@@ -16,7 +16,7 @@ _FEATURES = ", ".join(f"{name} DOUBLE" for name in NAMES)
 TABLES = {
     "mart.dim_customer": (
         "customer_code VARCHAR, customer_name VARCHAR, segment VARCHAR, payment_terms_days INTEGER, "
-        "account_owner VARCHAR"
+        "account_owner VARCHAR, industry_code VARCHAR, country VARCHAR"
     ),
     "mart.customer_score": (
         "customer_code VARCHAR, customer_name VARCHAR, score_status VARCHAR, status_reason VARCHAR, "
@@ -46,7 +46,15 @@ TABLES = {
         "paid_12m_amount_reporting DECIMAL(38,4), equity_amount_reporting DECIMAL(38,4), "
         "revenue_amount_reporting DECIMAL(38,4), legal_notice_count_90d INTEGER, "
         "open_amount_reporting DECIMAL(38,4), is_in_default_at_cutoff BOOLEAN, has_financials BOOLEAN, "
+        "exposure_amount_reporting DECIMAL(38,4), material_days_past_due DOUBLE, "
         f"has_bureau BOOLEAN, {_FEATURES}"
+    ),
+    "features.customer_label": (
+        "customer_code VARCHAR, cutoff_date DATE, horizon_end_date DATE, label_known BOOLEAN, is_event INTEGER, "
+        "event_kind VARCHAR, event_date DATE, event_amount_reporting DECIMAL(38,4)"
+    ),
+    "core.default_period": (
+        "basis VARCHAR, customer_code VARCHAR, cause VARCHAR, default_from DATE, default_to DATE"
     ),
     "features.customer_cutoff_prior": (
         f"customer_code VARCHAR, cutoff_date DATE, prior_cutoff_date DATE, {_FEATURES}"
@@ -54,7 +62,11 @@ TABLES = {
     "mart.score_reason": "customer_code VARCHAR, reason_rank INTEGER, direction VARCHAR, reason_text VARCHAR",
     "mart.warning": (
         "customer_code VARCHAR, rule_id VARCHAR, family VARCHAR, state VARCHAR, severity VARCHAR, "
-        "opened_on DATE, urgency DECIMAL(9,2), evidence_text VARCHAR"
+        "opened_on DATE, urgency DECIMAL(9,2), evidence_text VARCHAR, warning_id VARCHAR, worst_severity VARCHAR, "
+        "last_seen_on DATE, rule_version INTEGER"
+    ),
+    "ml.walk_forward_score": (
+        "customer_code VARCHAR, cutoff_date DATE, pd DOUBLE, model_id VARCHAR, model_kind VARCHAR"
     ),
     "mart.limit_recommendation": (
         "customer_code VARCHAR, current_limit_reporting DECIMAL(38,4), "
@@ -65,7 +77,7 @@ TABLES = {
         "metric VARCHAR, value DOUBLE, prior_value DOUBLE, amber DECIMAL(18,4), red DECIMAL(18,4), "
         "unit VARCHAR, direction VARCHAR, valid_days INTEGER, urgency DECIMAL(9,2), "
         "amount_at_risk_reporting DECIMAL(38,4), evidence_text VARCHAR, "
-        "rule_version INTEGER"
+        "rule_version INTEGER, role VARCHAR, prior_date DATE"
     ),
 }
 

@@ -94,8 +94,8 @@ KPI = """
 
 unit_tests:"""
 RULES = """\
-1,2000-01-01,disputed,disputes,disputes_open_share,0.2,0.9,share,at_least,60,1,,Disputed share of the open amount
-1,2000-01-01,disputed_sales,disputes,disputes_to_sales_share,0.1,0.3,share,at_least,60,1,,Disputes against sales
+1,2000-01-01,disputed,disputes,evidence,disputes_open_share,0.2,0.9,share,at_least,60,1,,,,Disputed share of the open amount
+1,2000-01-01,disputed_sales,disputes,leads,disputes_to_sales_share,0.1,0.3,share,at_least,60,1,,,,Disputes against sales
 """
 GOAL = "1,2000-01-01,oldest_to_sales_share,share,at_most,0.01,2027-12-31,,,collections,Old receivables against sales\n"
 
@@ -130,8 +130,8 @@ class Copy:
 def _company() -> Company:
     company = Company()
     company.customer("C")
-    company.bill("old", "C", "2025-09-01", "2025-10-01", 1000)
-    company.bill("new", "C", "2026-03-01", "2026-05-01", 3000)
+    company.bill("old", "C", "2025-09-01", "2025-10-01", 400)
+    company.bill("new", "C", "2026-03-01", "2026-05-01", 3600)
     company.add(
         "disputes",
         dispute_id="d",
@@ -202,8 +202,8 @@ def test_a_rule_on_a_new_feature_needs_its_column_and_the_row(copy: Copy) -> Non
 
 def test_a_kpi_is_a_column_and_its_goal(copy: Copy) -> None:
     (target,) = copy.rows("select * from mart.kpi_target where kpi = 'oldest_to_sales_share'")
-    assert (target["actual_value"], target["status"]) == (0.25, "missed")
-    assert {"oldest_to_sales_share": 0.25}.items() <= copy.rows(
+    assert (target["actual_value"], target["status"]) == (0.1, "missed")
+    assert {"oldest_to_sales_share": 0.1}.items() <= copy.rows(
         f"select * from mart.kpi_monthly where measured_on = '{AS_OF}' and currency_view = 'reporting'"
         " and legal_entity = 'all' and segment = 'all'"
     )[0].items()
@@ -242,9 +242,9 @@ def test_a_contract_table_is_staged_held_and_waited_for(copy: Copy, tmp_path: Pa
 def test_policy_that_contradicts_the_catalogue_is_refused_with_what_is_right(copy: Copy) -> None:
     copy.append(
         "seeds/policy/warning_rule.csv",
-        "1,2000-01-01,slip,f,disputes_open_shar,0.2,,share,at_least,60,1,,A slip\n"
-        "1,2000-01-01,whole,f,overdue_91_plus_share,20,,percent,at_least,60,1,,In another unit\n"
-        "1,2000-01-01,around,f,equity_ratio,0.2,,ratio,at_least,60,1,,Warns of the good ones\n",
+        "1,2000-01-01,slip,f,leads,disputes_open_shar,0.2,,share,at_least,60,1,,,,A slip\n"
+        "1,2000-01-01,whole,f,leads,overdue_91_plus_share,20,,percent,at_least,60,1,,,,In another unit\n"
+        "1,2000-01-01,around,f,leads,equity_ratio,0.2,,ratio,at_least,60,1,,,,Warns of the good ones\n",
     )
     copy.append(
         "seeds/policy/kpi_goal.csv",

@@ -19,9 +19,9 @@ CUSTOMERS: dict[str, tuple[str, float | None, int, list[tuple[str, str, str, flo
         ("overdue", "overdue_share", "red", 1.0, "open"),
         ("utilisation", "utilisation", "amber", 1.5, "open"),
     ]),
-    # 1 x 300 x 2: in default is certain, whatever its PD
-    "in_default": ("in_default", None, 300, [("overdue", "overdue_share", "red", 2.0, "open")]),
-    # the average of the scored, (0.10 + 0.30 + 0.20) / 3 = 0.20, x 1,000 x 1
+    # work of another list, however much is at stake
+    "in_default": ("in_default", None, 300_000, [("overdue", "overdue_share", "red", 2.0, "open")]),
+    # the average of the scored, (0.10 + 0.30 + 0.20 + 60 x 0.20) / 63 = 0.20, x 1,000 x 1
     "not_scored": ("not_scored", None, 1000, [("legal", "legal_notice", "red", 1.0, "open")]),
     "insured": ("scored", 0.30, 0, [("legal", "legal_notice", "red", 4.0, "open")]),
     "over": ("scored", 0.20, 1000, [("legal", "legal_notice", "red", 4.0, "resolved")]),
@@ -74,7 +74,7 @@ def worklist(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     for number in range(60):
         code = f"small_{number:02d}"
         tables["mart.dim_customer"].append({"customer_code": code})
-        tables["mart.customer_score"].append({"customer_code": code, "score_status": "in_default"})
+        tables["mart.customer_score"].append({"customer_code": code, "score_status": "scored", "pd": 0.2})
         tables["mart.fct_exposure"].append({"customer_code": code, "net_exposure_reporting": 1})
         tables["mart.warning"].append(
             {"customer_code": code, "family": "overdue", "rule_id": "overdue_share", "severity": "amber",
@@ -87,28 +87,27 @@ def worklist(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 
 def test_cases_rank_by_pd_times_net_exposure_times_urgency(worklist: list[dict[str, Any]]) -> None:
-    assert [(row["customer_code"], row["priority"]) for row in worklist[:3]] == [
-        ("in_default", pytest.approx(600)),
+    assert [(row["customer_code"], row["priority"]) for row in worklist[:2]] == [
         ("two_families", pytest.approx(350)),
         ("not_scored", pytest.approx(200)),
     ]
 
 
 def test_a_case_needs_an_open_warning_and_something_to_lose(worklist: list[dict[str, Any]]) -> None:
-    assert not {"insured", "over"} & {row["customer_code"] for row in worklist}
+    assert not {"insured", "over", "in_default"} & {row["customer_code"] for row in worklist}
 
 
 def test_a_case_says_why_with_the_worst_first(worklist: list[dict[str, Any]]) -> None:
-    case = worklist[1]
+    case = worklist[0]
     assert case["warnings_text"] == (
         "overdue_share is red. oldest_days_past_due is amber. utilisation is amber"
     )
     assert (case["open_warning_count"], case["red_warning_count"]) == (3, 1)
     assert case["top_reason"] == "Pays late"
-    assert worklist[2]["top_reason"] is None, "a reason that lowers the PD is no reason to call"
-    assert worklist[2]["pd"] is None, "the average ranks it and is not shown as its PD"
+    assert worklist[1]["top_reason"] is None, "a reason that lowers the PD is no reason to call"
+    assert worklist[1]["pd"] is None, "the average ranks it and is not shown as its PD"
 
 
 def test_the_list_is_cut_to_what_analysts_can_work(worklist: list[dict[str, Any]]) -> None:
     assert [row["work_rank"] for row in worklist] == list(range(1, 46))
-    assert worklist[-1]["customer_code"] == "small_41", "ties are broken by customer code"
+    assert worklist[-1]["customer_code"] == "small_42", "ties are broken by customer code"

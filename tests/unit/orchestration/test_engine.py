@@ -67,3 +67,8 @@ def test_a_small_task_takes_no_more_threads_than_the_company_allows() -> None:
     allow_engine({"threads": 1})
     with connect(threads=2) as connection:
         assert connection.execute("select current_setting('threads')").fetchall() == [(1,)]
+
+
+def test_what_is_opened_is_ready_for_work() -> None:
+    with connect(threads=1) as connection:
+        assert connection.sql("select 1 as one").to_arrow_reader(10).read_all().num_rows == 1

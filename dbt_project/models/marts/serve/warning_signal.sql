@@ -5,14 +5,40 @@
     full_refresh=false,
     pre_hook="{% if is_incremental() %}delete from {{ this }} where as_of_date >= {{ as_of_date() }}{% endif %}"
 ) }}
--- What each night saw: a row where a metric met a trigger (amber or red), and one row (clear) on the first night it was
--- safely back. A night that could not measure the metric leaves no row, so a warning is not resolved by missing data.
--- Earlier nights cannot be measured again, so the history is kept; a night run again replaces itself and later ones.
--- Any metric of a customer that the catalogue knows can have a rule.
+-- What each night saw: a row where a metric met a trigger (amber or red), rows (near) while it is not safely back, and one
+-- row (clear) on the first night it is. A night that could not measure the metric leaves no row, so a warning is not
+-- resolved by missing data. Earlier nights cannot be measured again, so the history is kept; a night run again replaces
+-- itself and later ones. Any metric of a customer that the catalogue knows can have a rule.
 {%- set aliases = {'customer_cutoff': 'features', 'fct_exposure': 'exposure', 'customer_score': 'score', 'warning_signal': none} %}
 {%- set customer_metrics = metrics(grain='customer') %}
+{%- set money_floor = 'cast(' ~ parameter('default_amount') ~ ' as ' ~ money() ~ ')' %}
 
-with facts as (
+with settings as (
+
+    select
+        {{ policy_value('warning_setting', 'setting', 'hysteresis_share') }} as hysteresis_share,
+        {{ policy_value('warning_setting', 'setting', 'red_urgency_factor') }} as red_urgency_factor,
+        {{ policy_value('warning_setting', 'setting', 'peers_min') }} as peers_min
+
+),
+
+peer as (
+
+    select
+        features.customer_code,
+        count(*) over (partition by substr(customer.industry_code, 1, 2), customer.country) as peer_count,
+        percent_rank() over (
+            partition by substr(customer.industry_code, 1, 2), customer.country order by features.days_beyond_terms_3m
+        ) as faster_share
+    from {{ ref('customer_cutoff') }} as features
+    inner join {{ ref('dim_customer') }} as customer on features.customer_code = customer.customer_code
+    where
+        features.is_as_of and features.days_beyond_terms_3m is not null
+        and customer.industry_code is not null and customer.country is not null
+
+),
+
+facts as (
 
     select
         customer.customer_code,
@@ -22,20 +48,26 @@ with facts as (
         prior.{{ metric.column }} as prior_{{ metric.metric }},
         {%- endif %}
         {%- endfor %}
+        prior.prior_cutoff_date as prior_date,
         exposure.net_exposure_reporting,
+        -- What is not known is taken to be at stake.
+        coalesce(exposure.exposure_reporting, 1) <> 0 or coalesce(exposure.open_receivables_reporting, 1) <> 0 as has_stake,
         -- Arrears as material as default takes them: residues and rounding differences warn of nothing.
-        exposure.overdue_amount_reporting > cast({{ parameter('default_amount') }} as {{ money() }})
+        exposure.overdue_amount_reporting > {{ money_floor }}
         and exposure.overdue_amount_reporting
         > cast({{ parameter('default_share') }} as decimal(9, 6)) * exposure.open_receivables_reporting
             as has_material_arrears,
-        exposure.exposure_reporting > cast({{ parameter('default_amount') }} as {{ money() }}) as has_material_exposure
+        exposure.exposure_reporting > {{ money_floor }} as has_material_exposure
     from {{ ref('dim_customer') }} as customer
+    cross join settings
     left join {{ ref('customer_cutoff') }} as features
         on features.customer_code = customer.customer_code and features.is_as_of
     left join {{ ref('customer_cutoff_prior') }} as prior
         on prior.customer_code = customer.customer_code and prior.cutoff_date = {{ as_of_date() }}
+    left join peer on customer.customer_code = peer.customer_code
     left join {{ ref('fct_exposure') }} as exposure on exposure.customer_code = customer.customer_code
     left join {{ ref('customer_score') }} as score on score.customer_code = customer.customer_code
+    where not coalesce(features.is_in_default_at_cutoff, false)
 
 ),
 
@@ -44,18 +76,19 @@ measured as (
     select
         facts.customer_code,
         facts.net_exposure_reporting,
+        facts.prior_date,
         rule.*,
-        case
-            -- Below it the measure is as good as zero, so that what was raised is resolved.
-            when rule.material_part = 'arrears' and not facts.has_material_arrears then 0
-            when rule.material_part = 'exposure' and not facts.has_material_exposure then 0
-            else
-                case rule.metric
-                    {%- for metric in customer_metrics %}
-                    when '{{ metric.metric }}' then facts.{{ metric.metric }}
-                    {%- endfor %}
-                end
-        end as value,
+        facts.has_stake
+        and case rule.material_part
+            when 'arrears' then coalesce(facts.has_material_arrears, false)
+            when 'exposure' then coalesce(facts.has_material_exposure, false)
+            else true
+        end
+        and (
+            rule.only_if_metric is null
+            or coalesce({{ metric_by_name('rule.only_if_metric', customer_metrics, 'facts') }}, 0) >= rule.only_if_at_least
+        ) as counts,
+        {{ metric_by_name('rule.metric', customer_metrics, 'facts') }} as value,
         case rule.metric
             {%- for metric in customer_metrics if metric.is_feature %}
             when '{{ metric.metric }}' then facts.prior_{{ metric.metric }}
@@ -66,23 +99,16 @@ measured as (
 
 ),
 
-settings as (
-
-    select
-        {{ policy_value('warning_setting', 'setting', 'hysteresis_share') }} as hysteresis_share,
-        {{ policy_value('warning_setting', 'setting', 'red_urgency_factor') }} as red_urgency_factor
-
-),
-
 judged as (
 
     select
         measured.*,
         settings.red_urgency_factor,
         case
+            -- What does not matter, or depends on what is not so, is as good as safely back.
+            when not measured.counts then 'clear'
             when {{ meets_trigger('measured.value', 'measured.red', 'measured.direction') }} then 'red'
             when {{ meets_trigger('measured.value', 'measured.amber', 'measured.direction') }} then 'amber'
-            -- Between the trigger and the safe side of it nothing is raised and nothing resolved.
             when {{ meets_trigger(
                 'measured.value',
                 "(coalesce(measured.amber, measured.red) + case when measured.direction in ('at_least', 'more_than') then -1 else 1 end"
@@ -121,7 +147,7 @@ signals as (
     {%- if is_incremental() %}
     left join last_signal
         on last_signal.customer_code = judged.customer_code and last_signal.rule_id = judged.rule_id
-    where judged.level in ('amber', 'red') or (judged.level = 'clear' and last_signal.level in ('amber', 'red'))
+    where judged.level in ('amber', 'red') or last_signal.level in ('amber', 'red', 'near')
     {%- else %}
     where judged.level in ('amber', 'red')
     {%- endif %}
@@ -144,10 +170,8 @@ select
     cast(valid_days as integer) as valid_days,
     cast(urgency * case when level = 'red' then red_urgency_factor else 1 end as decimal(9, 2)) as urgency,
     cast(net_exposure_reporting as {{ money() }}) as amount_at_risk_reporting,
-    description || ': ' || {{ measure_text('value', 'unit') }}
-    || ' (' || coalesce('amber ' || {{ measure_text('amber', 'unit') }}, '')
-    || case when amber is not null and red is not null then ', ' else '' end
-    || coalesce('red ' || {{ measure_text('red', 'unit') }}, '') || ')'
-    || coalesce('; half a year before ' || {{ measure_text('prior_value', 'unit') }}, '') as evidence_text,
-    cast(version as integer) as rule_version
+    {{ evidence_text() }} as evidence_text,
+    cast(version as integer) as rule_version,
+    role,
+    prior_date
 from signals

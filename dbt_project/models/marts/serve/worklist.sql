@@ -1,5 +1,5 @@
 -- Who needs an analyst today: customers with an open warning and something to lose, by PD x net exposure x urgency,
--- cut to what the analysts can work in a day.
+-- cut to what the analysts can work in a day. Customers in default have a list of their own (default_worklist).
 with capacity as (
 
     select
@@ -45,6 +45,7 @@ texts as (
         count(*) as open_warning_count,
         sum(case when severity = 'red' then 1 else 0 end) as red_warning_count,
         min(opened_on) as oldest_warning_opened_on,
+        max(case when opened_on = {{ as_of_date() }} then 1 else 0 end) = 1 as is_new,
         {{ dbt.listagg('evidence_text', "'. '", "order by case severity when 'red' then 1 else 2 end, urgency desc, rule_id") }}
             as warnings_text
     from open_warnings
@@ -69,13 +70,15 @@ cases as (
         score.grade,
         exposure.exposure_reporting,
         exposure.net_exposure_reporting,
+        exposure.overdue_amount_reporting,
         urgency.urgency,
-        -- A customer in default is certain; one without a score ranks as the average customer, and carries no PD.
-        coalesce(case when score.score_status = 'in_default' then 1 end, score.pd, average_pd.pd)
+        -- One without a score ranks as the average customer, and carries no PD.
+        coalesce(score.pd, average_pd.pd)
         * exposure.net_exposure_reporting * urgency.urgency as priority,
         texts.open_warning_count,
         texts.red_warning_count,
         texts.oldest_warning_opened_on,
+        texts.is_new,
         texts.warnings_text,
         reason.reason_text as top_reason,
         recommendation.current_limit_reporting,
@@ -91,7 +94,7 @@ cases as (
     left join {{ ref('score_reason') }} as reason
         on reason.customer_code = urgency.customer_code and reason.reason_rank = 1 and reason.direction = 'raises'
     cross join average_pd
-    where exposure.net_exposure_reporting > 0
+    where exposure.net_exposure_reporting > 0 and score.score_status <> 'in_default'
 
 ),
 
@@ -124,7 +127,9 @@ select
     top_reason,
     current_limit_reporting,
     recommended_limit_reporting,
-    decision
+    decision,
+    overdue_amount_reporting,
+    is_new
 from ranked
 cross join capacity
 where work_rank <= capacity.case_count
