@@ -94,7 +94,7 @@ KPI = """
 
 unit_tests:"""
 RULES = """\
-1,2000-01-01,disputed,disputes,evidence,disputes_open_share,0.2,0.9,share,at_least,60,1,,,,Disputed share of the open amount
+1,2000-01-01,disputed,disputes,evidence,disputes_open_share,0.2,0.9,share,at_least,60,1,,,,Disputed share
 1,2000-01-01,disputed_sales,disputes,leads,disputes_to_sales_share,0.1,0.3,share,at_least,60,1,,,,Disputes against sales
 """
 GOAL = "1,2000-01-01,oldest_to_sales_share,share,at_most,0.01,2027-12-31,,,collections,Old receivables against sales\n"

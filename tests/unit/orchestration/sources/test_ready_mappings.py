@@ -58,6 +58,15 @@ class Books:
             shown = query.replace(" amount ", " cast(amount as double) ")
             return connection.execute(f"{shown} order by all").fetchall()
 
+    def owed(self) -> list[tuple[Any, ...]]:
+        """What each customer owes in each currency: documents less money, as far as amounts can be read."""
+        return self.ask(
+            "select customer_id, currency, cast(sum(value) as double) from (select customer_id, currency, "
+            "cast(amount as decimal(18, 2)) * if(document_type = 'invoice', 1, -1) as value from raw.invoices "
+            "union all select customer_id, currency, -cast(amount as decimal(18, 2)) from raw.payments) "
+            "where value is not null group by all"
+        )
+
     def totals(self) -> list[tuple[Any, ...]]:
         """Of each currency: documents (credit memos taken off), receipts, and applications, to the cent."""
         with closing(duckdb.connect(str(self._path))) as connection:
@@ -82,6 +91,8 @@ FBL5N = """\
 |  |1000|1000125   |14000003  |DZ |22.10.2025|22.10.2025|         50,10-|USD  |14000003  |22.10.2025|Zahlung, Rest  |
 |  |1000|1000125   |90000005  |RV |04.10.2025|03.11.2025|         80,00 |EUR  |10000007  |23.10.2025|               |
 |  |1000|1000125   |90000006  |RV |05.10.2025|05.10.2025|         30,00-|EUR  |10000007  |23.10.2025|Gutschrift SD  |
+|  |1000|1000127   |90000007  |RG |06.10.2025|06.10.2025|         60,00-|EUR  |14000006  |25.10.2025|Gutschrift     |
+|  |1000|1000127   |14000006  |DZ |25.10.2025|25.10.2025|         60,00 |EUR  |14000006  |25.10.2025|Auszahlung     |
 |  |2000|1000125   |14000003  |DZ |22.10.2025|22.10.2025|          7,00-|EUR  |          |          |Zahlung        |
 |  |1000|1000126   |14000005  |DZ |24.10.2025|24.10.2025|         5O,00-|EUR  |          |          |Zahlung        |
 |  |1000|1000125   |14000004  |DZ |23.10.2025|23.10.2025|         50,00-|EUR  |10000007  |23.10.2025|Zahlung        |
@@ -99,29 +110,42 @@ def test_sap_list_of_items(tmp_path: Path) -> None:
         ("90000004", "invoice", "1000125", "2025-11-02", "USD", 150.10),
         ("90000005", "invoice", "1000125", "2025-11-03", "EUR", 80),
         ("90000006", "credit_memo", "1000125", "2025-10-05", "EUR", 30),
+        ("90000007", "credit_memo", "1000127", "2025-10-06", "EUR", 60),
     ]
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
         ("1000-2025-14000001-1000123", "1000123", "2025-10-20", 10000),
+        ("1000-2025-14000002-1000124", "1000124", "2025-10-21", -50),
         ("1000-2025-14000003-1000125", "1000125", "2025-10-22", 450.10),
         ("1000-2025-14000004-1000125", "1000125", "2025-10-23", 50),
         ("1000-2025-14000005-1000126", "1000126", "2025-10-24", None),
+        ("1000-2025-14000006-1000127", "1000127", "2025-10-25", -60),
         ("2000-2025-14000003-1000125", "1000125", "2025-10-22", 7),
     ]
     assert books.ask(f"select kind, {APPLIED[7:]}") == [
         ("cash", "1000-2025-14000003-1000125", "90000003", "2025-10-22", 300),
         ("cash", "1000-2025-14000003-1000125", "90000004", "2025-10-22", 150.10),
         ("cash", "1000-2025-14000004-1000125", "90000005", "2025-10-23", 50),
+        ("cash", "1000-2025-14000006-1000127", "90000007", "2025-10-25", -60),
         ("credit_memo", "90000006", "90000005", "2025-10-23", 30),
     ]
     assert books.totals() == [
-        ("EUR", "11161.11", "10057.00", "80.00"),
+        ("EUR", "11101.11", "9947.00", "20.00"),
         ("USD", "450.10", "450.10", "450.10"),
+    ]
+    # The list's own sub-total of the first customer, and what the lines of the others add up to.
+    assert books.owed() == [
+        ("1000123", "EUR", 1111.11),
+        ("1000124", "EUR", 50),
+        ("1000125", "EUR", -7),
+        ("1000125", "USD", 0),
+        ("1000127", "EUR", 0),
     ]
     assert books.ask(CUSTOMERS) == [
         ("1000123", "Müller & Söhne GmbH"),
         ("1000124", "1000124"),
         ("1000125", "1000125"),
         ("1000126", "1000126"),
+        ("1000127", "1000127"),
     ]
 
 
@@ -184,12 +208,15 @@ def test_french_journal_entries(tmp_path: Path) -> None:
         entry("BQ 11 20251025 411000 C4 VIR11 0,00 1O,00 -"),
         entry("BQ 11 20251025 512000 - VIR11 1O,00 0,00 -"),
         entry("VE 12 20251026 411000 C4 FA7 5,25 - -"),
+        entry("VE 13 20251027 411000 C5 AV2 0,00 40,00 AD"),
+        entry("BQ 14 20251028 411000 C5 VIR12 40,00 0,00 AD"),
     ]
     rows[6] = rows[6].rsplit("\t", 2)[0] + "\t93,20\tUSD"
     content = "\r\n".join(["\t".join(FEC_NAMES.split()), *rows]) + "\r\n"
     books = Books(tmp_path, "fec.yml", {"123456789FEC20251231.txt": content}, "utf-8")
     assert books.ask(DOCUMENTS) == [
         ("AV1", "credit_memo", "C2", "2025-11-05", "EUR", 120),
+        ("AV2", "credit_memo", "C5", "2025-11-26", "EUR", 40),
         ("FA1", "invoice", "C1", "2025-10-31", "EUR", 1200.60),
         ("FA2", "invoice", "C2", "2025-11-04", "EUR", 500),
         ("FA3", "invoice", "C3", "2025-11-06", "EUR", 300),
@@ -201,23 +228,35 @@ def test_french_journal_entries(tmp_path: Path) -> None:
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
         ("BQ-20251020-4-C1", "C1", "2025-10-20", 1200.60),
         ("BQ-20251020-4-C2", "C2", "2025-10-20", 380),
+        ("BQ-20251023-9-C1", "C1", "2025-10-23", -15),
         ("BQ-20251025-11-C4", "C4", "2025-10-25", None),
+        ("BQ-20251028-14-C5", "C5", "2025-10-28", -40),
         ("SG-20251021-4-C3", "C3", "2025-10-21", 380.40),
     ]
     assert books.ask(APPLIED) == [
         ("AV1", "FA2", "2025-10-06", 120),
         ("BQ-20251020-4-C1", "FA1", "2025-10-20", 1200.60),
         ("BQ-20251020-4-C2", "FA2", "2025-10-20", 380),
+        ("BQ-20251028-14-C5", "AV2", "2025-10-28", -40),
         ("SG-20251021-4-C3", "FA3", "2025-10-21", 300),
         ("SG-20251021-4-C3", "FA4", "2025-10-21", 80.40),
     ]
-    assert books.totals() == [("EUR", "2036.25", "1961.00", "2081.00")]
+    assert books.totals() == [("EUR", "1996.25", "1906.00", "2041.00")]
+    assert books.owed() == [
+        ("411900", "EUR", 70),
+        ("C1", "EUR", 15),
+        ("C2", "EUR", 0),
+        ("C3", "EUR", 0),
+        ("C4", "EUR", 5.25),
+        ("C5", "EUR", 0),
+    ]
     assert books.ask(CUSTOMERS) == [
         ("411900", "Clients divers"),
         ("C1", "Client C1"),
         ("C2", "Client C2"),
         ("C3", "Client C3"),
         ("C4", "Client C4"),
+        ("C5", "Client C5"),
     ]
 
 
@@ -241,8 +280,9 @@ def test_quickbooks_aging_report(tmp_path: Path) -> None:
     assert books.ask(DOCUMENTS) == [
         ("1041", "invoice", "Alvarez, Dana", "2025-09-17", "USD", 1284.50),
         ("1042", "credit_memo", "Alvarez, Dana", "2025-09-02", "USD", 250),
+        ("77", "credit_memo", "Alvarez, Dana", "2025-09-03", "USD", 10),
     ]
-    assert books.totals() == [("USD", "1034.50", None, None)]
+    assert books.totals() == [("USD", "1024.50", None, None)], "the report's own total"
     assert books.ask(CUSTOMERS) == [("Alvarez, Dana", "Alvarez, Dana")]
 
 
@@ -284,6 +324,7 @@ def test_datev_bookings(tmp_path: Path) -> None:
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
         ("10001-20251020-RE-1-595.00-1", "10001", "2025-10-20", 595),
         ("10001-20251020-RE-1-595.00-2", "10001", "2025-10-20", 595),
+        ("10001-20251022-GS-1--25.00-1", "10001", "2025-10-22", -25),
         ("10002-20251021-A-CONTO-100.00-1", "10002", "2025-10-21", 100),
         ("10002-20251023-1", "10002", "2025-10-23", None),
         ("10002-20251024-RE-2-310.00-1", "10002", "2025-10-24", 310),
@@ -291,9 +332,15 @@ def test_datev_bookings(tmp_path: Path) -> None:
     assert books.ask(APPLIED) == [
         ("10001-20251020-RE-1-595.00-1", "RE-1", "2025-10-20", 595),
         ("10001-20251020-RE-1-595.00-2", "RE-1", "2025-10-20", 595),
+        ("10001-20251022-GS-1--25.00-1", "GS-1", "2025-10-22", -25),
         ("10002-20251024-RE-2-310.00-1", "RE-2", "2025-10-24", 300.25),
     ]
-    assert books.totals() == [("EUR", "1014.25", "1500.00", "1490.25"), ("USD", None, "100.00", None)]
+    assert books.totals() == [("EUR", "1014.25", "1475.00", "1465.25"), ("USD", None, "100.00", None)]
+    assert books.owed() == [
+        ("10001", "EUR", 1190 - 2 * 238 - 2 * 595 + 25),
+        ("10002", "EUR", 300.25 - 310),
+        ("10002", "USD", -100),
+    ]
     assert books.ask(CUSTOMERS) == [("10001", "10001"), ("10002", "10002")]
 
 
@@ -343,9 +390,10 @@ def test_sap_table_of_items(tmp_path: Path) -> None:
         ("90000002", "credit_memo", "0000012345", "2025-10-05", "EUR", 1234.56),
         ("90000003", "invoice", "0000098765", "2025-11-01", "EUR", 500),
     ]
-    assert books.ask(RECEIPTS) == [("0000098765", "2025-10-11", 500)]
+    assert books.ask(RECEIPTS) == [("0000012345", "2025-10-06", -20), ("0000098765", "2025-10-11", 500)]
     assert books.ask(APPLIED) == [("1000-2025-14000001-0000098765", "90000003", "2025-10-11", 500)]
-    assert books.totals() == [("EUR", "11611.11", "500.00", "500.00")]
+    assert books.totals() == [("EUR", "11611.11", "480.00", "500.00")]
+    assert books.owed() == [("0000012345", "EUR", 11131.11), ("0000098765", "EUR", 0)], "the list's own total"
     assert books.ask(CUSTOMERS) == [
         ("0000012345", "Müller & Söhne GmbH"),
         ("0000098765", "Škoda Čechy s.r.o."),
@@ -401,6 +449,8 @@ Entry No.;Posting Date;Document Type;Document No.;Customer No.;Customer Name;Cur
 8;2025-10-23;Payment;B-3;20000;Trey;;80;;Yes
 9;2025-10-24;Payment;B-4;20000;Trey;;8O;;No
 10;2025-10-25;Credit Memo;104002;10000;Adatum;;-250.5;;No
+11;2025-10-26;Credit Memo;104003;20000;Trey;;-60;;No
+12;2025-10-27;Refund;B-5;20000;Trey;;60;;No
 """
 DETAILS = """\
 Entry No.;Cust. Ledger Entry No.;Posting Date;Entry Type;Document Type;Document No.;Amount;Unapplied
@@ -412,6 +462,8 @@ Entry No.;Cust. Ledger Entry No.;Posting Date;Entry Type;Document Type;Document 
 25;3;2025-10-22;Application;Payment;B-3;-80;Yes
 26;1;2025-10-25;Application;Credit Memo;104002;-250.5;No
 27;10;2025-10-25;Application;Credit Memo;104002;250.5;No
+28;11;2025-10-27;Application;Refund;B-5;60;No
+29;12;2025-10-27;Application;Refund;B-5;-60;No
 """
 
 
@@ -438,18 +490,29 @@ def test_business_central_ledger_entries(tmp_path: Path) -> None:
         ("103002", "invoice", "20000", "2025-11-03", "USD", 300),
         ("104001", "credit_memo", "10000", None, "USD", 50),
         ("104002", "credit_memo", "10000", None, "EUR", 250.5),
+        ("104003", "credit_memo", "20000", None, "EUR", 60),
     ]
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
+        ("12", "20000", "2025-10-27", -60),
         ("4", "10000", "2025-10-20", 1000),
         ("5", "20000", "2025-10-20", 200),
+        ("6", "10000", "2025-10-21", -25),
         ("9", "20000", "2025-10-24", None),
     ]
     assert books.ask(f"select kind, {APPLIED[7:]}") == [
+        ("cash", "12", "104003", "2025-10-27", -60),
         ("cash", "4", "103001", "2025-10-20", 1000),
         ("cash", "5", "103002", "2025-10-20", 200),
         ("credit_memo", "104002", "103001", "2025-10-25", 250.5),
     ]
-    assert books.totals() == [("EUR", "1000.00", "1000.00", "1250.50"), ("USD", "250.00", "200.00", "200.00")]
+    assert books.totals() == [("EUR", "940.00", "915.00", "1190.50"), ("USD", "250.00", "200.00", "200.00")]
+    # What each customer owes is what its readable entries, not reversed, add up to: 1,250.50 - 1,000 + 25 - 250.50.
+    assert books.owed() == [
+        ("10000", "EUR", 25),
+        ("10000", "USD", -50),
+        ("20000", "EUR", 0),
+        ("20000", "USD", 100),
+    ]
     assert books.ask(CUSTOMERS) == [("10000", "Adatum"), ("20000", "Trey")]
 
 
@@ -515,18 +578,20 @@ def test_odoo_database(tmp_path: Path, postgres_url: str, run_sql: Callable[[str
     ]
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
         ("BNK/1", "7", "2025-10-23", 250),
+        ("BNK/2", "7", "2025-10-24", -45),
         ("PAY/1", "7", "2025-10-20", 1100),
+        ("PAY/2", "7", "2025-10-21", -200),
     ]
     assert books.ask(
         "select kind, from_document_id, invoice_id, currency, cast(from_amount as double), amount "
         "from raw.payment_applications"
     ) == [
-        ("adjustment", None, "RINV/1", "EUR", None, -200),
         ("cash", "BNK/1", "INV/2", "EUR", None, 250),
         ("cash", "PAY/1", "INV/1", "USD", 1100, 1200),
+        ("cash", "PAY/2", "RINV/1", "EUR", None, -200),
         ("write_off", None, "INV/1", "USD", None, 10),
     ]
-    assert books.totals() == [("EUR", "100.00", "1350.00", "50.00"), ("USD", "1210.00", None, "1210.00")]
+    assert books.totals() == [("EUR", "100.00", "1105.00", "50.00"), ("USD", "1210.00", None, "1210.00")]
 
 
 def test_every_ready_mapping_is_tried() -> None:
