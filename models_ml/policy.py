@@ -102,6 +102,17 @@ class ScoreRules:
 
 
 @dataclass(frozen=True)
+class LatenessRules:
+    """Policy `lateness_rule`, by the names it has there."""
+
+    late_days: int
+    cleared_documents_min: int
+    learned_documents_max: int
+    check_days: int
+    check_late_min: int
+
+
+@dataclass(frozen=True)
 class ExpertBand:
     """Odds multiplier for a feature value in [lower, upper); both None: the value is not available."""
 
@@ -197,19 +208,35 @@ def read_match_rules(
     rows: pd.DataFrame, *, keys: Mapping[str, Sequence[str]], as_of: date
 ) -> ResolveSettings:
     """Rules of customer matching in force on `as_of`, from the seed `match_rule`. Raises PolicyError."""
-    active = active_rows(rows, key=keys["match_rule"], as_of=as_of)
+    rules = _rules(rows, ResolveSettings, "match_rule", keys, as_of)
+    assert isinstance(rules, ResolveSettings)
+    return rules
+
+
+def read_lateness_rules(
+    rows: pd.DataFrame, *, keys: Mapping[str, Sequence[str]], as_of: date
+) -> LatenessRules:
+    """Rules of payment forecasts in force on `as_of`, from the seed `lateness_rule`. Raises PolicyError."""
+    rules = _rules(rows, LatenessRules, "lateness_rule", keys, as_of)
+    assert isinstance(rules, LatenessRules)
+    return rules
+
+
+def _rules(
+    rows: pd.DataFrame, kind: type[Any], table: str, keys: Mapping[str, Sequence[str]], as_of: date
+) -> Any:
+    active = active_rows(rows, key=keys[table], as_of=as_of)
     if active.empty:
         raise PolicyError(
-            [f"match_rule: no row is valid on {as_of.isoformat()}; its valid_from dates are later"]
+            [f"{table}: no row is valid on {as_of.isoformat()}; its valid_from dates are later"]
         )
     problems: list[str] = []
     try:
-        rules = _named_values(active, "rule", ResolveSettings, "match_rule", problems)
+        rules = _named_values(active, "rule", kind, table, problems)
     except ValueError as error:
-        raise PolicyError([f"match_rule: {error}"]) from error
+        raise PolicyError([f"{table}: {error}"]) from error
     if problems:
         raise PolicyError(problems)
-    assert isinstance(rules, ResolveSettings)
     return rules
 
 

@@ -67,3 +67,21 @@
         end
     )
 {%- endmacro %}
+
+{# The day of the week after ISO 8601: 1 Monday to 7 Sunday. #}
+{% macro iso_weekday(date) -%}
+    {{ adapter.dispatch('iso_weekday')(date) }}
+{%- endmacro %}
+
+{% macro duckdb__iso_weekday(date) -%}
+    isodow({{ date }})
+{%- endmacro %}
+
+{# The value of `column` that was known `step` known values before this row (1: the latest). #}
+{% macro last_known(column, step, partition_by, order_by) -%}
+    {{ adapter.dispatch('last_known')(column, step, partition_by, order_by) }}
+{%- endmacro %}
+
+{% macro duckdb__last_known(column, step, partition_by, order_by) -%}
+    lag({{ column }}, {{ step }} ignore nulls) over (partition by {{ partition_by }} order by {{ order_by }})
+{%- endmacro %}

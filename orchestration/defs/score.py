@@ -6,15 +6,19 @@ import dagster as dg
 
 from orchestration.defs.learn import POLICY_TABLES
 from orchestration.defs.steps import OpenNight, asked_for, night_step
-from orchestration.night import NightError
+from orchestration.night import Night, NightError
 from orchestration.owners import owner_team
-from orchestration.warehouse import open_warehouse, replace_night
+from orchestration.warehouse import open_warehouse, replace_night, replace_table
 
 _OWNER = owner_team("Credit Risk")
 _TABLES = {
     "customer_score": "PD, points, grade and data depth of every customer, night by night.",
     "score_reason": "The strongest reasons of each score and the rest of it, which add up to its log-odds.",
     "model_monitoring": "Whether scores and features still look as they did when the model was made.",
+}
+_FORECASTS = {
+    "invoice_forecast": "When every open document is expected to be paid.",
+    "late_risk_record": "What earlier forecasts of payments said against what came, night by night.",
 }
 
 
@@ -35,6 +39,17 @@ _TABLES = {
             kinds={"xgboost"},
         )
         for table, description in _TABLES.items()
+    ]
+    + [
+        dg.AssetSpec(
+            ["ml", table],
+            deps=[["features", "invoice_question"], ["policy", "lateness_rule"]],
+            group_name="score",
+            description=description,
+            owners=[_OWNER],
+            kinds={"xgboost"},
+        )
+        for table, description in _FORECASTS.items()
     ],
 )
 def score_customers(
@@ -83,6 +98,7 @@ def score_customers(
                     ("model_monitoring", scores.monitoring),
                 )
             }
+        written |= _forecast_payments(night)
         counts = scores.scores["score_status"].value_counts()
         context.log.info(", ".join(f"{count:,} {status}" for status, count in sorted(counts.items())))
         yield from asked_for(
@@ -92,3 +108,31 @@ def score_customers(
                 for table, rows in written.items()
             ),
         )
+
+
+def _forecast_payments(night: Night) -> dict[str, int]:
+    """Forecast when open documents will be paid, and keep what earlier forecasts were worth; rows written by table."""
+    from dataclasses import asdict
+
+    import pandas as pd
+
+    from models_ml.lateness import Record, forecast_payments
+    from models_ml.policy import read_lateness_rules
+    from orchestration.policy import policy_keys
+
+    with open_warehouse(night.settings.warehouse_path) as connection:
+        rows = connection.execute("from policy.lateness_rule").df()
+        rules = read_lateness_rules(rows, keys=policy_keys(), as_of=night.as_of)
+        questions = connection.execute("from features.invoice_question order by purpose, document_id").df()
+    forecast = forecast_payments(questions, as_of=night.as_of, rules=rules)
+    if forecast.refusal is not None:
+        night.tell(f"When open documents will be paid is not forecast: {forecast.refusal}.")
+    record = (
+        dict.fromkeys(Record.__dataclass_fields__) if forecast.record is None else asdict(forecast.record)
+    )
+    told = pd.DataFrame([{**record, "refusal": forecast.refusal}])
+    with open_warehouse(night.settings.warehouse_path) as connection:
+        return {
+            "invoice_forecast": replace_table(connection, "ml", "invoice_forecast", forecast.documents),
+            "late_risk_record": replace_night(connection, "ml", "late_risk_record", told, night.as_of),
+        }

@@ -17,6 +17,7 @@ from orchestration.migrations import (
     m0004_document_answers,
     m0005_money_of_four_decimals,
     m0006_walk_forward_scores,
+    m0007_invoice_forecasts,
 )
 from orchestration.migrations.contract_tables import follow_contract, missing_columns
 from orchestration.migrations.sql_functions import follow_functions
@@ -32,6 +33,7 @@ MIGRATIONS: tuple[ModuleType, ...] = (
     m0004_document_answers,
     m0005_money_of_four_decimals,
     m0006_walk_forward_scores,
+    m0007_invoice_forecasts,
 )
 
 # What stands for the program's version where a folder was written before versions were noted.

@@ -5,7 +5,22 @@
 with recursive leading_signal as (
 
     select
-        signal.*,
+        signal.as_of_date,
+        signal.customer_code,
+        signal.rule_id,
+        -- A rule that has been given to another family takes its past along, so that what it had raised can end.
+        coalesce(rule.family, signal.family) as family,
+        signal.level,
+        signal.value,
+        signal.prior_value,
+        signal.amber,
+        signal.red,
+        signal.unit,
+        signal.valid_days,
+        signal.urgency,
+        signal.amount_at_risk_reporting,
+        signal.evidence_text,
+        signal.rule_version,
         case level when 'red' then 3 when 'amber' then 2 when 'near' then 1 else 0 end as level_rank,
         least(
             coalesce(
