@@ -241,6 +241,40 @@ def doctor(config: Path | None, sample: bool | None) -> None:
 
 @main.command()
 @_config_option
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def cockpit(config: Path | None, language: str, folder: Path) -> None:
+    """Write the credit cockpit of the last publication to FOLDER, for a web server or to pass on.
+
+    It opens from the folder itself: FOLDER/<language>/index.html. A publication carries one of its own.
+    """
+    settings = _settings(config)
+    from orchestration.cockpit.site import write_cockpit
+    from orchestration.publication import open_publication
+    from orchestration.warehouse import WarehouseError, current_publication
+
+    try:
+        publication = current_publication(settings.publication_dir)
+        if publication is None:
+            _fail("Nothing is published yet: run a night with `trade-credit run` first.")
+        if (folder / language).exists():
+            _fail(f"{folder / language} is there already: name another folder, or remove it.", code=MISUSED)
+        with open_publication(publication) as connection:
+            write_cockpit(
+                connection,
+                folder,
+                company=publication.company,
+                as_of=date.fromisoformat(publication.as_of),
+                currency=publication.reporting_currency,
+                languages=[language],
+            )
+    except (WarehouseError, OSError) as error:
+        _fail(str(error))
+    _say(f"{folder / language / 'index.html'}")
+
+
+@main.command()
+@_config_option
 def docs(config: Path | None) -> None:
     """Write the documentation of every table and column of the last published night as one HTML page."""
     settings = _settings(config)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.dbt_project import PROJECT_DIR
 from orchestration.engine import connect
 from orchestration.home import remove, write_whole
+from orchestration.publication import TableText
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -176,6 +177,19 @@ def generate_docs(home: Path, warehouse: Path, *, variables: Mapping[str, Any]) 
     # It writes the manifest again, with the columns it found.
     _write_stamp(dbt_target_dir(home), _project_stamp())
     return dbt_target_dir(home) / "static_index.html"
+
+
+def mart_texts(home: Path) -> dict[str, TableText]:
+    """What dbt says of every table and column of the mart. Raises DbtError where the project does not parse."""
+    prepared_manifest(home)
+    return {
+        node.name: TableText(
+            " ".join(node.description.split()),
+            {name: " ".join(column.description.split()) for name, column in node.columns.items()},
+        )
+        for node in _load_manifest(home).nodes.values()
+        if node.resource_type == "model" and node.schema == "mart"
+    }
 
 
 def metric_tables(manifest: Manifest) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from orchestration.duckdb_file import open_duckdb, read_everything, warehouse_remedy
@@ -29,8 +30,17 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 CURRENT = "current"
 MART = "mart.duckdb"
+COCKPIT = "cockpit"
 _RESTORED = "restored"
 _REMEDY = "Run a night again to publish anew, or point publication/current at another folder beside it."
+
+
+@dataclass(frozen=True)
+class TableText:
+    """What a table of the mart means, and each of its columns."""
+
+    description: str
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -278,9 +288,14 @@ def publish_mart(
     reporting_currency: str,
     run_id: str,
     keep: int,
+    descriptions: Mapping[str, TableText] = MappingProxyType({}),
+    beside: Callable[[Path], None] = lambda folder: None,
     before_switch: Callable[[], None] = lambda: None,
 ) -> Publication:
     """Copy the mart aside (DuckDB file and Parquet), read it back, close it, then move the pointer by one rename.
+
+    `descriptions` say what tables and columns mean, and are kept in the file as comments. `beside` may write further
+    files into the folder, next to the mart that it then holds.
 
     Tables are written in a total order, so that two equal nights give equal files. Killed before the rename,
     readers still see the night before; what was written aside is removed by the next night. The publication is
@@ -297,8 +312,9 @@ def publish_mart(
     aside = publication_dir / f".{publication_id}.partial"
     try:
         (aside / "parquet").mkdir(parents=True)
-        tables = _copy_mart(warehouse, aside)
+        tables = _copy_mart(warehouse, aside, descriptions)
         _read_back(aside, tables)
+        beside(aside)
         publication = Publication(
             publication_id,
             as_of.isoformat(),
@@ -368,7 +384,7 @@ def _free_name(publication_dir: Path, name: str) -> str:
     return free
 
 
-def _copy_mart(warehouse: Path, folder: Path) -> dict[str, int]:
+def _copy_mart(warehouse: Path, folder: Path, descriptions: Mapping[str, TableText]) -> dict[str, int]:
     # The file's name makes DuckDB call its catalog `mart`: tables in the default schema are `mart.<table>` to a
     # reader, while a schema `mart` inside it would make that address ambiguous.
     tables: dict[str, int] = {}
@@ -389,8 +405,21 @@ def _copy_mart(warehouse: Path, folder: Path) -> dict[str, int]:
             )
             count = connection.execute(f"select count(*) from published.main.{name}").fetchone()
             tables[name] = int(count[0]) if count else 0
+            _comment(connection, name, descriptions.get(name))
         connection.execute("detach published")
     return tables
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, table: str, text: TableText | None) -> None:
+    if text is None:
+        return
+    there = {row[0] for row in connection.execute(f"describe published.main.{table}").fetchall()}
+    connection.execute(f"comment on table published.main.{table} is {_text(text.description)}")
+    for column, said in text.columns.items():
+        if column in there and said:
+            connection.execute(
+                f"comment on column published.main.{table}.{_identifier(column)} is {_text(said)}"
+            )
 
 
 def _read_back(folder: Path, tables: dict[str, int]) -> None:
@@ -420,6 +449,10 @@ def _digest(path: Path) -> str:
 
 def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _literal(path: Path) -> str:

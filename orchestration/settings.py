@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -157,6 +157,12 @@ class PublicationSettings(Section):
     group: str | None = Field(default=None, min_length=1)
 
 
+class CockpitSettings(Section):
+    """The languages in which every publication carries the credit cockpit; none goes without."""
+
+    languages: tuple[Literal["en", "zh"], ...] = ("en",)
+
+
 class Settings(Section):
     """Everything the pipeline is told, validated and frozen. Paths are absolute."""
 
@@ -178,6 +184,7 @@ class Settings(Section):
     policy: Path | None = None
     publications: PublicationSettings = PublicationSettings()
     nights: NightSettings = NightSettings()
+    cockpit: CockpitSettings = CockpitSettings()
 
     @field_validator("policy")
     @classmethod

@@ -143,6 +143,10 @@ def _where_next(connection: duckdb.DuckDBPyConnection, publication: Publication,
         "",
         f"Mart      {publication.mart_path}",
         f"          also {settings.publication_dir / 'current' / 'parquet'}",
+        *(
+            f"Cockpit   {settings.publication_dir / 'current' / 'cockpit' / language / 'index.html'}"
+            for language in settings.cockpit.languages
+        ),
         f"Quality   {settings.quality_dir / 'index.html'}",
         "Runs      trade-credit ui",
     ]

@@ -1,12 +1,19 @@
 """Publish: copy the finished mart aside and switch readers to it in one rename."""
 
+import logging
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 
+from orchestration.dbt_runner import mart_texts
 from orchestration.defs.steps import OpenNight, night_step
+from orchestration.duckdb_file import open_duckdb
+from orchestration.home import remove
 from orchestration.ledger_history import append_ledger_history
+from orchestration.night import Night
 from orchestration.owners import owner_team
+from orchestration.publication import COCKPIT, MART
 from orchestration.warehouse import publish_mart
 
 # A night answers for one day, so a mart from the day before yesterday is late, and one a day older is stale.
@@ -40,6 +47,8 @@ def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
                 reporting_currency=settings.reporting_currency,
                 run_id=context.run_id,
                 keep=settings.publications.keep,
+                descriptions=mart_texts(settings.home),
+                beside=lambda folder: _write_cockpit(night, folder),
                 before_switch=night.raise_if_stopped,
             )
             context.log.info(f"published {len(publication.tables)} tables as {publication.publication_id}")
@@ -53,3 +62,28 @@ def build_publish_asset(mart_keys: list[dg.AssetKey]) -> dg.AssetsDefinition:
             )
 
     return publish_mart_asset
+
+
+def _write_cockpit(night: Night, folder: Path) -> None:
+    """The cockpit beside the mart it shows. Where it cannot be made the mart is published without it, and says so."""
+    from orchestration.cockpit.site import write_cockpit
+
+    settings = night.settings
+    if not settings.cockpit.languages:
+        return
+    try:
+        with open_duckdb(folder / MART, read_only=True, remedy="") as connection:
+            write_cockpit(
+                connection,
+                folder / COCKPIT,
+                company=settings.company,
+                as_of=night.as_of,
+                currency=settings.reporting_currency,
+                languages=settings.cockpit.languages,
+            )
+    except OSError:
+        raise  # a full disk is the publication's own trouble
+    except Exception as error:
+        remove(folder / COCKPIT)
+        logging.getLogger(__name__).exception("the cockpit")
+        night.tell(f"The mart is published without the cockpit, which could not be made: {error}")
