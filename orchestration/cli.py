@@ -241,6 +241,48 @@ def doctor(config: Path | None, sample: bool | None) -> None:
 
 @main.command()
 @_config_option
+@click.option(
+    "--rollback", is_flag=True, help="Point readers at PUBLICATION, or at the one before the current."
+)
+@click.argument("publication", required=False)
+def publish(config: Path | None, rollback: bool, publication: str | None) -> None:
+    """List the publications on disk, or point readers at an earlier one; a night publishes by itself."""
+    settings = _settings(config)
+    from orchestration.publication import current_publication, roll_back, whole_publications
+    from orchestration.warehouse import (
+        NightInProgressError,
+        WarehouseError,
+        hold_night_lock,
+        release_night_lock,
+    )
+
+    if publication and not rollback:
+        _fail(f"Nothing to do with {publication!r}: give --rollback to point readers at it.", code=MISUSED)
+    try:
+        if rollback:
+            hold_night_lock(settings.home)
+            try:
+                now = roll_back(settings.publication_dir, publication)
+            finally:
+                release_night_lock(settings.home)
+            _say(
+                f"Readers see {now.publication_id}, the night of {now.as_of}. The next night publishes as ever."
+            )
+            return
+        current = current_publication(settings.publication_dir)
+        for found in whole_publications(settings.publication_dir):
+            mark = "current" if current and found.publication_id == current.publication_id else ""
+            _say(
+                f"{found.publication_id:32} night of {found.as_of}  {len(found.tables):>3} tables  {mark}".rstrip()
+            )
+        if current is None:
+            _say("Nothing is published yet.")
+    except (WarehouseError, NightInProgressError) as error:
+        _fail(str(error))
+
+
+@main.command()
+@_config_option
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def cockpit(config: Path | None, language: str, folder: Path) -> None:

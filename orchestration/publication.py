@@ -362,6 +362,34 @@ def switch_publication(publication_dir: Path, target: Path) -> None:
     sync_folder(publication_dir)
 
 
+def roll_back(publication_dir: Path, publication_id: str | None = None) -> Publication:
+    """Point readers at an earlier publication that is whole on disk: the named one, or the one written before the current.
+
+    Nothing is removed and no table of the warehouse changes; the next night publishes as ever. Raises WarehouseError
+    where there is none such, or its files are damaged, with those that there are.
+    """
+    found = whole_publications(publication_dir)
+    named = {publication.publication_id: publication for publication in found}
+    current = current_publication(publication_dir)
+    if publication_id is None:
+        ids = list(named)
+        at = ids.index(current.publication_id) if current and current.publication_id in named else -1
+        publication_id = ids[at + 1] if at + 1 < len(ids) else None
+    there = ", ".join(named) or "none"
+    if publication_id is None:
+        raise WarehouseError(f"No publication was written before the current one; on disk: {there}.")
+    if publication_id not in named:
+        raise WarehouseError(f"{publication_id!r} is no publication on disk; there are: {there}.")
+    target = named[publication_id]
+    faults = damage(target, thorough=False)
+    if faults:
+        raise WarehouseError(
+            f"{publication_id} is damaged ({'; '.join(faults[:3])}); choose another of: {there}."
+        )
+    switch_publication(publication_dir, Path(target.folder))
+    return read_publication(Path(target.folder))
+
+
 def _set_restored_aside(publication_dir: Path, restored: Path) -> None:
     """Give what was restored in place of the pointer the name of the publication it is, or a free one."""
     try:

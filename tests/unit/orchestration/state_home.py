@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import yaml
 
 from orchestration.home import remove
 from orchestration.memory import LastRun, claim_home, remember
-from orchestration.publication import Publication, publish_mart
+from orchestration.publication import Publication, TableText, publish_mart
 from orchestration.settings import Settings, load_settings
 
 DAY = date(2026, 6, 30)
@@ -77,7 +77,14 @@ def write_warehouse(path: Path, rows: int = 1000) -> None:
         connection.execute("create or replace view mart.dim_name as select name from core.party")
 
 
-def publish(settings: Settings, *, run_id: str = "a" * 8, as_of: date = DAY, keep: int = 5) -> Publication:
+def publish(
+    settings: Settings,
+    *,
+    run_id: str = "a" * 8,
+    as_of: date = DAY,
+    keep: int = 5,
+    descriptions: Mapping[str, TableText] | None = None,
+) -> Publication:
     """Publish the mart of the settings' warehouse."""
     return publish_mart(
         settings.warehouse_path,
@@ -87,6 +94,7 @@ def publish(settings: Settings, *, run_id: str = "a" * 8, as_of: date = DAY, kee
         reporting_currency=settings.reporting_currency,
         run_id=run_id,
         keep=keep,
+        descriptions=descriptions or {},
     )
 
 

@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 
 from orchestration import publication as publication_module
 from orchestration.home import keep_private
-from orchestration.publication import damage, open_publication, whole_publications
+from orchestration.publication import TableText, damage, open_publication, roll_back, whole_publications
 from orchestration.settings import ConfigurationError, Settings
 from orchestration.warehouse import (
     Publication,
@@ -368,8 +369,10 @@ def test_what_does_not_read_back_is_not_published(home: Settings, monkeypatch: p
     before = current(home)
     copy = publication_module._copy_mart
 
-    def copy_on_a_failing_disk(warehouse: Path, folder: Path) -> dict[str, int]:
-        tables = copy(warehouse, folder)
+    def copy_on_a_failing_disk(
+        warehouse: Path, folder: Path, told: Mapping[str, TableText]
+    ) -> dict[str, int]:
+        tables = copy(warehouse, folder, told)
         cut(folder / "parquet" / "dim_name.parquet")
         return tables
 
@@ -415,3 +418,44 @@ def test_going_back_to_an_earlier_publication_is_one_switch(home: Settings) -> N
     assert current(home) == first
     with duckdb.connect(str(home.publication_dir / "current" / "mart.duckdb"), read_only=True) as reader:
         assert reader.execute("select count(*) from mart.dim_customer").fetchone() == (1000,)
+
+
+def test_rolling_back_shows_the_publication_before_and_keeps_all(home: Settings) -> None:
+    first = current(home).publication_id
+    second = publish(home, as_of=DAY + timedelta(days=1)).publication_id
+    assert current(home).publication_id == second
+    assert roll_back(home.publication_dir).publication_id == first
+    assert current(home).publication_id == first
+    assert {found.publication_id for found in whole_publications(home.publication_dir)} == {first, second}
+    with pytest.raises(WarehouseError, match="No publication was written before the current one"):
+        roll_back(home.publication_dir)
+    assert roll_back(home.publication_dir, second).publication_id == second
+    with pytest.raises(WarehouseError, match=f"'x' is no publication on disk; there are: .*{first}"):
+        roll_back(home.publication_dir, "x")
+
+
+def test_nobody_is_rolled_back_to_a_damaged_publication(home: Settings) -> None:
+    first = current(home)
+    publish(home, as_of=DAY + timedelta(days=1))
+    unlock(Path(first.folder))
+    first.mart_path.write_bytes(b"cut")
+    now = current(home).publication_id
+    with pytest.raises(WarehouseError, match=f"{first.publication_id} is damaged .mart.duckdb has 3 bytes"):
+        roll_back(home.publication_dir)
+    assert current(home).publication_id == now
+
+
+def test_descriptions_are_comments_of_the_published_file(home: Settings) -> None:
+    told = TableText("It's the customers", {"customer_code": "One code", "gone": "A column there is not"})
+    with duckdb.connect(str(home.warehouse_path)) as connection:
+        [(table,)] = connection.execute(
+            "select table_name from duckdb_columns() where schema_name = 'mart' and column_name = 'customer_code' limit 1"
+        ).fetchall()
+    published = publish(home, as_of=DAY + timedelta(days=1), descriptions={table: told})
+    with open_publication(published) as connection:
+        assert connection.execute(
+            "select comment from duckdb_tables() where table_name = ?", [table]
+        ).fetchall() == [("It's the customers",)]
+        assert connection.execute(
+            "select comment from duckdb_columns() where table_name = ? and comment is not null", [table]
+        ).fetchall() == [("One code",)]
