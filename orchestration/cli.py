@@ -242,6 +242,32 @@ def doctor(config: Path | None, sample: bool | None) -> None:
 @main.command()
 @_config_option
 @click.option(
+    "--policy",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder with the tables of the other policy, as `policy` of the configuration names one.",
+)
+def simulate(config: Path | None, folder: Path) -> None:
+    """Try another policy: what its warnings would have been worth, and whose limits it would cut."""
+    settings = _settings(config)
+    from orchestration.dbt_runner import DbtError
+    from orchestration.night import NightError
+    from orchestration.settings import ConfigurationError
+    from orchestration.simulate import simulation_text, try_policy
+    from orchestration.warehouse import WarehouseError
+
+    try:
+        _say(simulation_text(try_policy(settings, folder)))
+    except ConfigurationError as error:
+        _fail(str(error), code=MISUSED)
+    except (NightError, WarehouseError, DbtError) as error:
+        _fail(str(error))
+
+
+@main.command()
+@_config_option
+@click.option(
     "--rollback", is_flag=True, help="Point readers at PUBLICATION, or at the one before the current."
 )
 @click.argument("publication", required=False)

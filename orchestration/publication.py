@@ -363,7 +363,7 @@ def switch_publication(publication_dir: Path, target: Path) -> None:
 
 
 def roll_back(publication_dir: Path, publication_id: str | None = None) -> Publication:
-    """Point readers at an earlier publication that is whole on disk: the named one, or the one written before the current.
+    """Point readers at an earlier publication that is whole: the named one, or the one written before the current.
 
     Nothing is removed and no table of the warehouse changes; the next night publishes as ever. Raises WarehouseError
     where there is none such, or its files are damaged, with those that there are.

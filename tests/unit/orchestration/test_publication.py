@@ -449,7 +449,8 @@ def test_descriptions_are_comments_of_the_published_file(home: Settings) -> None
     told = TableText("It's the customers", {"customer_code": "One code", "gone": "A column there is not"})
     with duckdb.connect(str(home.warehouse_path)) as connection:
         [(table,)] = connection.execute(
-            "select table_name from duckdb_columns() where schema_name = 'mart' and column_name = 'customer_code' limit 1"
+            "select table_name from duckdb_columns() where schema_name = 'mart' and column_name = "
+            "'customer_code' limit 1"
         ).fetchall()
     published = publish(home, as_of=DAY + timedelta(days=1), descriptions={table: told})
     with open_publication(published) as connection:
