@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,41 @@ APPLIED = "select from_document_id, invoice_id, applied_date, amount from raw.pa
 TOTALS = """
 select currency, cast(sum(value) filter (part = 'd') as varchar), cast(sum(value) filter (part = 'p') as varchar),
        cast(sum(value) filter (part = 'a') as varchar)
-from (select 'd' as part, currency, cast(amount as decimal(18, 2)) * if(document_type = 'invoice', 1, -1) as value
+from (select 'd' as part, currency, cast(amount as decimal(18, 2)) * if(document_type = 'credit_memo', -1, 1) as value
       from raw.invoices
       union all select 'p', currency, cast(amount as decimal(18, 2)) from raw.payments
       union all select 'a', currency, cast(amount as decimal(18, 2)) from raw.payment_applications)
 group by currency order by currency
 """
+BALANCES = """
+select customer_id, currency, sum(value)
+from (select customer_id, currency, cast(amount as decimal(18, 2)) * if(document_type = 'credit_memo', -1, 1) as value
+      from raw.invoices
+      union all select customer_id, currency, -cast(amount as decimal(18, 2)) from raw.payments)
+group by all having count(*) = count(value) and sum(value) <> 0
+"""
+
+Balances = dict[tuple[str, str], Decimal]
+
+
+def ledger(lines: Iterable[tuple[str, str, str]]) -> Balances:
+    """What each customer owes in each currency by the source itself: its lines (customer, currency, amount) added up.
+
+    A customer with an amount that cannot be read has no balance.
+    """
+    values: dict[tuple[str, str], list[Decimal | None]] = defaultdict(list)
+    for customer, currency, amount in lines:
+        try:
+            value = Decimal(amount.replace(".", "").replace(",", "."))
+        except InvalidOperation:
+            values[customer, currency].append(None)
+        else:
+            values[customer, currency].append(value)
+    return {
+        who: total
+        for who, parts in values.items()
+        if None not in parts and (total := sum((part for part in parts if part is not None), Decimal(0)))
+    }
 
 
 class Books:
@@ -58,19 +89,17 @@ class Books:
             shown = query.replace(" amount ", " cast(amount as double) ")
             return connection.execute(f"{shown} order by all").fetchall()
 
-    def owed(self) -> list[tuple[Any, ...]]:
-        """What each customer owes in each currency: documents less money, as far as amounts can be read."""
-        return self.ask(
-            "select customer_id, currency, cast(sum(value) as double) from (select customer_id, currency, "
-            "cast(amount as decimal(18, 2)) * if(document_type = 'invoice', 1, -1) as value from raw.invoices "
-            "union all select customer_id, currency, -cast(amount as decimal(18, 2)) from raw.payments) "
-            "where value is not null group by all"
-        )
-
     def totals(self) -> list[tuple[Any, ...]]:
         """Of each currency: documents (credit memos taken off), receipts, and applications, to the cent."""
         with closing(duckdb.connect(str(self._path))) as connection:
             return connection.execute(TOTALS).fetchall()
+
+    def balances(self) -> Balances:
+        """What each customer owes in each currency: documents less money, without those that hold the unreadable."""
+        with closing(duckdb.connect(str(self._path))) as connection:
+            return {
+                (who, currency): value for who, currency, value in connection.execute(BALANCES).fetchall()
+            }
 
 
 FBL5N = """\
@@ -91,13 +120,25 @@ FBL5N = """\
 |  |1000|1000125   |14000003  |DZ |22.10.2025|22.10.2025|         50,10-|USD  |14000003  |22.10.2025|Zahlung, Rest  |
 |  |1000|1000125   |90000005  |RV |04.10.2025|03.11.2025|         80,00 |EUR  |10000007  |23.10.2025|               |
 |  |1000|1000125   |90000006  |RV |05.10.2025|05.10.2025|         30,00-|EUR  |10000007  |23.10.2025|Gutschrift SD  |
-|  |1000|1000127   |90000007  |RG |06.10.2025|06.10.2025|         60,00-|EUR  |14000006  |25.10.2025|Gutschrift     |
-|  |1000|1000127   |14000006  |DZ |25.10.2025|25.10.2025|         60,00 |EUR  |14000006  |25.10.2025|Auszahlung     |
 |  |2000|1000125   |14000003  |DZ |22.10.2025|22.10.2025|          7,00-|EUR  |          |          |Zahlung        |
 |  |1000|1000126   |14000005  |DZ |24.10.2025|24.10.2025|         5O,00-|EUR  |          |          |Zahlung        |
 |  |1000|1000125   |14000004  |DZ |23.10.2025|23.10.2025|         50,00-|EUR  |10000007  |23.10.2025|Zahlung        |
+|  |1000|1000127   |90000007  |RV |01.10.2025|31.10.2025|        100,00 |EUR  |20000001  |28.10.2025|               |
+|  |1000|1000127   |14000006  |DZ |25.10.2025|25.10.2025|        120,00-|EUR  |20000001  |28.10.2025|Zuviel gezahlt |
+|  |1000|1000127   |20000001  |ZP |28.10.2025|28.10.2025|         20,00 |EUR  |20000001  |28.10.2025|Auszahlung     |
+|  |1000|1000127   |90000008  |RG |26.10.2025|26.10.2025|         30,00-|EUR  |20000002  |28.10.2025|               |
+|  |1000|1000127   |90000009  |RG |26.10.2025|26.10.2025|         15,00-|EUR  |20000002  |28.10.2025|               |
+|  |1000|1000127   |20000002  |ZP |28.10.2025|28.10.2025|         45,00 |EUR  |20000002  |28.10.2025|Auszahlung     |
+|  |1000|1000127   |90000010  |RG |26.10.2025|26.10.2025|         80,00-|EUR  |          |          |               |
+|  |1000|1000127   |20000003  |DZ |29.10.2025|29.10.2025|         35,50 |EUR  |          |          |Auszahlung     |
 --------------------------------------------------------------------------------------------------------------------
 """
+
+
+def sap_amount(written: str) -> str:
+    """The minus in front."""
+    number = written.strip()
+    return f"-{number[:-1]}" if number.endswith("-") else number
 
 
 def test_sap_list_of_items(tmp_path: Path) -> None:
@@ -110,7 +151,10 @@ def test_sap_list_of_items(tmp_path: Path) -> None:
         ("90000004", "invoice", "1000125", "2025-11-02", "USD", 150.10),
         ("90000005", "invoice", "1000125", "2025-11-03", "EUR", 80),
         ("90000006", "credit_memo", "1000125", "2025-10-05", "EUR", 30),
-        ("90000007", "credit_memo", "1000127", "2025-10-06", "EUR", 60),
+        ("90000007", "invoice", "1000127", "2025-10-31", "EUR", 100),
+        ("90000008", "credit_memo", "1000127", "2025-10-26", "EUR", 30),
+        ("90000009", "credit_memo", "1000127", "2025-10-26", "EUR", 15),
+        ("90000010", "credit_memo", "1000127", "2025-10-26", "EUR", 80),
     ]
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
         ("1000-2025-14000001-1000123", "1000123", "2025-10-20", 10000),
@@ -118,28 +162,30 @@ def test_sap_list_of_items(tmp_path: Path) -> None:
         ("1000-2025-14000003-1000125", "1000125", "2025-10-22", 450.10),
         ("1000-2025-14000004-1000125", "1000125", "2025-10-23", 50),
         ("1000-2025-14000005-1000126", "1000126", "2025-10-24", None),
-        ("1000-2025-14000006-1000127", "1000127", "2025-10-25", -60),
+        ("1000-2025-14000006-1000127", "1000127", "2025-10-25", 120),
+        ("1000-2025-20000001-1000127", "1000127", "2025-10-28", -20),
+        ("1000-2025-20000002-1000127", "1000127", "2025-10-28", -45),
+        ("1000-2025-20000003-1000127", "1000127", "2025-10-29", -35.5),
         ("2000-2025-14000003-1000125", "1000125", "2025-10-22", 7),
     ]
     assert books.ask(f"select kind, {APPLIED[7:]}") == [
         ("cash", "1000-2025-14000003-1000125", "90000003", "2025-10-22", 300),
         ("cash", "1000-2025-14000003-1000125", "90000004", "2025-10-22", 150.10),
         ("cash", "1000-2025-14000004-1000125", "90000005", "2025-10-23", 50),
-        ("cash", "1000-2025-14000006-1000127", "90000007", "2025-10-25", -60),
+        ("cash", "1000-2025-14000006-1000127", "90000007", "2025-10-28", 100),
+        ("cash", "1000-2025-20000002-1000127", "90000008", "2025-10-28", -30),
+        ("cash", "1000-2025-20000002-1000127", "90000009", "2025-10-28", -15),
         ("credit_memo", "90000006", "90000005", "2025-10-23", 30),
     ]
     assert books.totals() == [
-        ("EUR", "11101.11", "9947.00", "20.00"),
+        ("EUR", "11136.11", "10026.50", "135.00"),
         ("USD", "450.10", "450.10", "450.10"),
     ]
-    # The list's own sub-total of the first customer, and what the lines of the others add up to.
-    assert books.owed() == [
-        ("1000123", "EUR", 1111.11),
-        ("1000124", "EUR", 50),
-        ("1000125", "EUR", -7),
-        ("1000125", "USD", 0),
-        ("1000127", "EUR", 0),
+    cells = [
+        line.split("|") for line in FBL5N.splitlines() if line.startswith("|  |1000|") or "|2000|" in line
     ]
+    lines = [(cell[3].strip(), cell[9].strip(), sap_amount(cell[8])) for cell in cells]
+    assert books.balances() == ledger(lines)
     assert books.ask(CUSTOMERS) == [
         ("1000123", "Müller & Söhne GmbH"),
         ("1000124", "1000124"),
@@ -208,15 +254,19 @@ def test_french_journal_entries(tmp_path: Path) -> None:
         entry("BQ 11 20251025 411000 C4 VIR11 0,00 1O,00 -"),
         entry("BQ 11 20251025 512000 - VIR11 1O,00 0,00 -"),
         entry("VE 12 20251026 411000 C4 FA7 5,25 - -"),
-        entry("VE 13 20251027 411000 C5 AV2 0,00 40,00 AD"),
-        entry("BQ 14 20251028 411000 C5 VIR12 40,00 0,00 AD"),
+        entry("VE 13 20251001 411000 C5 FA8 100,00 0,00 BA"),
+        entry("BQ 14 20251027 411000 C5 VIR12 0,00 120,00 BA"),
+        entry("BQ 15 20251028 411000 C5 VIR13 20,00 0,00 BA"),
+        entry("VE 16 20251006 411000 C5 AV2 0,00 45,50 BB"),
+        entry("SG 17 20251029 411000 C5 CH2 45,50 0,00 BB"),
+        entry("SG 17 20251029 512000 - CH2 0,00 45,50 -"),
     ]
     rows[6] = rows[6].rsplit("\t", 2)[0] + "\t93,20\tUSD"
     content = "\r\n".join(["\t".join(FEC_NAMES.split()), *rows]) + "\r\n"
     books = Books(tmp_path, "fec.yml", {"123456789FEC20251231.txt": content}, "utf-8")
     assert books.ask(DOCUMENTS) == [
         ("AV1", "credit_memo", "C2", "2025-11-05", "EUR", 120),
-        ("AV2", "credit_memo", "C5", "2025-11-26", "EUR", 40),
+        ("AV2", "credit_memo", "C5", "2025-11-05", "EUR", 45.50),
         ("FA1", "invoice", "C1", "2025-10-31", "EUR", 1200.60),
         ("FA2", "invoice", "C2", "2025-11-04", "EUR", 500),
         ("FA3", "invoice", "C3", "2025-11-06", "EUR", 300),
@@ -224,32 +274,36 @@ def test_french_journal_entries(tmp_path: Path) -> None:
         ("FA5", "invoice", "411900", "2025-11-08", "EUR", 70),
         ("FA6", "invoice", "C4", "2025-11-23", "EUR", None),
         ("FA7", "invoice", "C4", "2025-11-25", "EUR", 5.25),
+        ("FA8", "invoice", "C5", "2025-10-31", "EUR", 100),
     ]
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
         ("BQ-20251020-4-C1", "C1", "2025-10-20", 1200.60),
         ("BQ-20251020-4-C2", "C2", "2025-10-20", 380),
         ("BQ-20251023-9-C1", "C1", "2025-10-23", -15),
         ("BQ-20251025-11-C4", "C4", "2025-10-25", None),
-        ("BQ-20251028-14-C5", "C5", "2025-10-28", -40),
+        ("BQ-20251027-14-C5", "C5", "2025-10-27", 120),
+        ("BQ-20251028-15-C5", "C5", "2025-10-28", -20),
         ("SG-20251021-4-C3", "C3", "2025-10-21", 380.40),
+        ("SG-20251029-17-C5", "C5", "2025-10-29", -45.50),
     ]
     assert books.ask(APPLIED) == [
         ("AV1", "FA2", "2025-10-06", 120),
         ("BQ-20251020-4-C1", "FA1", "2025-10-20", 1200.60),
         ("BQ-20251020-4-C2", "FA2", "2025-10-20", 380),
-        ("BQ-20251028-14-C5", "AV2", "2025-10-28", -40),
+        ("BQ-20251027-14-C5", "FA8", "2025-10-27", 100),
         ("SG-20251021-4-C3", "FA3", "2025-10-21", 300),
         ("SG-20251021-4-C3", "FA4", "2025-10-21", 80.40),
+        ("SG-20251029-17-C5", "AV2", "2025-10-29", -45.50),
     ]
-    assert books.totals() == [("EUR", "1996.25", "1906.00", "2041.00")]
-    assert books.owed() == [
-        ("411900", "EUR", 70),
-        ("C1", "EUR", 15),
-        ("C2", "EUR", 0),
-        ("C3", "EUR", 0),
-        ("C4", "EUR", 5.25),
-        ("C5", "EUR", 0),
-    ]
+    assert books.totals() == [("EUR", "2090.75", "2000.50", "2135.50")]
+    # The customer of 411900 is left out: his write-off through OD is none of documents and money.
+    lines = []
+    for cell in (row.split("\t") for row in rows):
+        if cell[4] == "411000":
+            lines += [(cell[6], "EUR", cell[11] or "0"), (cell[6], "EUR", f"-{cell[12] or '0'}")]
+    landed = books.balances()
+    assert landed.pop(("411900", "EUR")) == 70
+    assert landed == ledger(lines) == {("C1", "EUR"): 15}
     assert books.ask(CUSTOMERS) == [
         ("411900", "Clients divers"),
         ("C1", "Client C1"),
@@ -270,8 +324,11 @@ Date,Transaction type,Num,Customer,Due date,Amount,Open balance
 08/18/2025,Invoice,1041,"Alvarez, Dana",09/17/2025,"$1,284.50","1,284.50"
 09/02/2025,Credit Memo,1042,"Alvarez, Dana",09/02/2025,(250.00),(250.00)
 09/03/2025,Payment,77,"Alvarez, Dana",09/03/2025,(10.00),(10.00)
-Total for 61 - 90 days past due,,,,,"$1,024.50","$1,024.50"
-TOTAL,,,,,"$1,024.50","$1,024.50"
+09/03/2025,Payment,,"Alvarez, Dana",09/03/2025,(100.00),(40.00)
+09/04/2025,Journal Entry,7,Brook LLC,09/04/2025,15.25,15.25
+09/05/2025,Payment,1041,Brook LLC,09/05/2025,(20.00),(20.00)
+Total for 61 - 90 days past due,,,,,"$919.75","$979.75"
+TOTAL,,,,,"$919.75","$979.75"
 """
 
 
@@ -280,10 +337,13 @@ def test_quickbooks_aging_report(tmp_path: Path) -> None:
     assert books.ask(DOCUMENTS) == [
         ("1041", "invoice", "Alvarez, Dana", "2025-09-17", "USD", 1284.50),
         ("1042", "credit_memo", "Alvarez, Dana", "2025-09-02", "USD", 250),
-        ("77", "credit_memo", "Alvarez, Dana", "2025-09-03", "USD", 10),
+        ("Journal Entry 09/04/2025 7 Brook LLC", "debit_memo", "Brook LLC", "2025-09-04", "USD", 15.25),
+        ("Payment 09/03/2025 77 Alvarez, Dana", "credit_memo", "Alvarez, Dana", "2025-09-03", "USD", 10),
+        ("Payment 09/03/2025 Alvarez, Dana", "credit_memo", "Alvarez, Dana", "2025-09-03", "USD", 40),
+        ("Payment 09/05/2025 1041 Brook LLC", "credit_memo", "Brook LLC", "2025-09-05", "USD", 20),
     ]
-    assert books.totals() == [("USD", "1024.50", None, None)], "the report's own total"
-    assert books.ask(CUSTOMERS) == [("Alvarez, Dana", "Alvarez, Dana")]
+    assert books.totals() == [("USD", "979.75", None, None)]
+    assert books.ask(CUSTOMERS) == [("Alvarez, Dana", "Alvarez, Dana"), ("Brook LLC", "Brook LLC")]
 
 
 DATEV = """\
@@ -302,6 +362,12 @@ DATEV = """\
 1O,00;"H";"EUR";10002;1200;2310;"";""
 1O,00;"S";"EUR";10002;8400;2310;"RE-3";""
 20,00;"S";"EUR";10002;8300;2310;"RE-3";""
+100,00;"S";"EUR";10003;8400;110;"RE-4";""
+120,00;"H";"EUR";10003;1200;2510;"RE-4";""
+20,00;"S";"EUR";10003;1200;2610;"RE-4";""
+45,50;"H";"EUR";10003;8400;1510;"GS-2";""
+40,00;"H";"EUR";1200;10003;2710;"GS-2";""
+10,00;"S";"EUR";10003;1200;2810;"GS-2";""
 """  # noqa: E501
 
 
@@ -317,9 +383,11 @@ def test_datev_bookings(tmp_path: Path) -> None:
     assert books.ask(DOCUMENTS) == [
         ("GS-0", "credit_memo", "10001", "2024-10-15", "EUR", 238),
         ("GS-1", "credit_memo", "10001", "2025-10-15", "EUR", 238),
+        ("GS-2", "credit_memo", "10003", "2025-10-15", "EUR", 45.50),
         ("RE-1", "invoice", "10001", "2025-10-31", "EUR", 1190),
         ("RE-2", "invoice", "10002", "2026-01-12", "EUR", 300.25),
         ("RE-3", "invoice", "10002", "2025-10-23", "EUR", None),
+        ("RE-4", "invoice", "10003", "2025-10-01", "EUR", 100),
     ]
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
         ("10001-20251020-RE-1-595.00-1", "10001", "2025-10-20", 595),
@@ -328,20 +396,30 @@ def test_datev_bookings(tmp_path: Path) -> None:
         ("10002-20251021-A-CONTO-100.00-1", "10002", "2025-10-21", 100),
         ("10002-20251023-1", "10002", "2025-10-23", None),
         ("10002-20251024-RE-2-310.00-1", "10002", "2025-10-24", 310),
+        ("10003-20251025-RE-4-120.00-1", "10003", "2025-10-25", 120),
+        ("10003-20251026-RE-4--20.00-1", "10003", "2025-10-26", -20),
+        ("10003-20251027-GS-2--40.00-1", "10003", "2025-10-27", -40),
+        ("10003-20251028-GS-2--10.00-1", "10003", "2025-10-28", -10),
     ]
     assert books.ask(APPLIED) == [
         ("10001-20251020-RE-1-595.00-1", "RE-1", "2025-10-20", 595),
         ("10001-20251020-RE-1-595.00-2", "RE-1", "2025-10-20", 595),
         ("10001-20251022-GS-1--25.00-1", "GS-1", "2025-10-22", -25),
         ("10002-20251024-RE-2-310.00-1", "RE-2", "2025-10-24", 300.25),
+        ("10003-20251025-RE-4-120.00-1", "RE-4", "2025-10-25", 100),
+        ("10003-20251027-GS-2--40.00-1", "GS-2", "2025-10-27", -40),
+        ("10003-20251028-GS-2--10.00-1", "GS-2", "2025-10-28", -5.50),
     ]
-    assert books.totals() == [("EUR", "1014.25", "1475.00", "1465.25"), ("USD", None, "100.00", None)]
-    assert books.owed() == [
-        ("10001", "EUR", 1190 - 2 * 238 - 2 * 595 + 25),
-        ("10002", "EUR", 300.25 - 310),
-        ("10002", "USD", -100),
-    ]
-    assert books.ask(CUSTOMERS) == [("10001", "10001"), ("10002", "10002")]
+    assert books.totals() == [("EUR", "1068.75", "1525.00", "1519.75"), ("USD", None, "100.00", None)]
+    assert books.ask(CUSTOMERS) == [("10001", "10001"), ("10002", "10002"), ("10003", "10003")]
+    lines = []
+    for cell in (
+        line.replace('"', "").split(";") for line in [*DATEV.splitlines()[2:], last_year.splitlines()[2]]
+    ):
+        for account, is_debit in ((cell[3], cell[1] == "S"), (cell[4], cell[1] == "H")):
+            if len(account) == 5:
+                lines.append((account, cell[2] or "EUR", cell[0] if is_debit else f"-{cell[0]}"))
+    assert books.balances() == ledger(lines)
 
 
 STATEMENT = """\
@@ -378,6 +456,8 @@ TABLE = """\
 ;12345;Müller & Söhne GmbH;14000002;DZ;1000;06.10.2025;06.10.2025;EUR;20,00;;
 ;98765;Škoda Čechy s.r.o.;90000003;DR;1000;02.10.2025;01.11.2025;EUR;500,00;14000001;11.10.2025
 ;98765;Škoda Čechy s.r.o.;14000001;DZ;1000;11.10.2025;11.10.2025;EUR;500,00-;14000001;11.10.2025
+;98765;Škoda Čechy s.r.o.;90000004;RG;1000;12.10.2025;12.10.2025;EUR;60,00-;20000001;13.10.2025
+;98765;Škoda Čechy s.r.o.;20000001;ZP;1000;13.10.2025;13.10.2025;EUR;60,00;20000001;13.10.2025
 ;;;;;;;;EUR;11.131,11;;
 """
 
@@ -389,11 +469,21 @@ def test_sap_table_of_items(tmp_path: Path) -> None:
         ("90000001", "invoice", "0000012345", "2025-10-31", "EUR", 12345.67),
         ("90000002", "credit_memo", "0000012345", "2025-10-05", "EUR", 1234.56),
         ("90000003", "invoice", "0000098765", "2025-11-01", "EUR", 500),
+        ("90000004", "credit_memo", "0000098765", "2025-10-12", "EUR", 60),
     ]
-    assert books.ask(RECEIPTS) == [("0000012345", "2025-10-06", -20), ("0000098765", "2025-10-11", 500)]
-    assert books.ask(APPLIED) == [("1000-2025-14000001-0000098765", "90000003", "2025-10-11", 500)]
-    assert books.totals() == [("EUR", "11611.11", "480.00", "500.00")]
-    assert books.owed() == [("0000012345", "EUR", 11131.11), ("0000098765", "EUR", 0)], "the list's own total"
+    assert books.ask(RECEIPTS) == [
+        ("0000012345", "2025-10-06", -20),
+        ("0000098765", "2025-10-11", 500),
+        ("0000098765", "2025-10-13", -60),
+    ]
+    assert books.ask(f"select kind, {APPLIED[7:]}") == [
+        ("cash", "1000-2025-14000001-0000098765", "90000003", "2025-10-11", 500),
+        ("cash", "1000-2025-20000001-0000098765", "90000004", "2025-10-13", -60),
+    ]
+    assert books.totals() == [("EUR", "11551.11", "420.00", "440.00")]
+    cells = [line.split(";") for line in TABLE.splitlines() if not line.startswith(";;")]
+    lines = [(cell[1].zfill(10), cell[8], sap_amount(cell[9])) for cell in cells]
+    assert books.balances() == ledger(lines) == {("0000012345", "EUR"): Decimal("11131.11")}
     assert books.ask(CUSTOMERS) == [
         ("0000012345", "Müller & Söhne GmbH"),
         ("0000098765", "Škoda Čechy s.r.o."),
@@ -449,8 +539,16 @@ Entry No.;Posting Date;Document Type;Document No.;Customer No.;Customer Name;Cur
 8;2025-10-23;Payment;B-3;20000;Trey;;80;;Yes
 9;2025-10-24;Payment;B-4;20000;Trey;;8O;;No
 10;2025-10-25;Credit Memo;104002;10000;Adatum;;-250.5;;No
-11;2025-10-26;Credit Memo;104003;20000;Trey;;-60;;No
-12;2025-10-27;Refund;B-5;20000;Trey;;60;;No
+11;2025-10-01;Invoice;103003;30000;Relecloud;;100;2025-10-31;No
+12;2025-10-26;Payment;B-5;30000;Relecloud;;-120;;No
+13;2025-10-27;Refund;B-6;30000;Relecloud;;20;;No
+14;2025-10-26;Credit Memo;104003;30000;Relecloud;;-45.5;;No
+15;2025-10-28;Refund;B-7;30000;Relecloud;;45.5;;No
+16;2025-10-29;Refund;B-8;30000;Relecloud;;45.5;;Yes
+17;2025-10-29;Refund;B-8;30000;Relecloud;;-45.5;;Yes
+18;2025-10-26;Payment;B-9;40000;Proseware;;-60;;No
+19;2025-10-28;Invoice;103004;40000;Proseware;;70;2025-11-27;No
+20;2025-10-26;Credit Memo;104004;40000;Proseware;;-10;;No
 """
 DETAILS = """\
 Entry No.;Cust. Ledger Entry No.;Posting Date;Entry Type;Document Type;Document No.;Amount;Unapplied
@@ -462,8 +560,15 @@ Entry No.;Cust. Ledger Entry No.;Posting Date;Entry Type;Document Type;Document 
 25;3;2025-10-22;Application;Payment;B-3;-80;Yes
 26;1;2025-10-25;Application;Credit Memo;104002;-250.5;No
 27;10;2025-10-25;Application;Credit Memo;104002;250.5;No
-28;11;2025-10-27;Application;Refund;B-5;60;No
-29;12;2025-10-27;Application;Refund;B-5;-60;No
+28;11;2025-10-26;Application;Payment;B-5;-100;No
+29;12;2025-10-26;Application;Payment;B-5;100;No
+30;12;2025-10-27;Application;Refund;B-6;20;No
+31;13;2025-10-27;Application;Refund;B-6;-20;No
+32;14;2025-10-28;Application;Refund;B-7;45.5;No
+33;15;2025-10-28;Application;Refund;B-7;-45.5;No
+34;19;2025-10-28;Application;Invoice;103004;-70;No
+35;18;2025-10-28;Application;Invoice;103004;60;No
+36;20;2025-10-28;Application;Invoice;103004;10;No
 """
 
 
@@ -488,32 +593,43 @@ def test_business_central_ledger_entries(tmp_path: Path) -> None:
     assert books.ask(DOCUMENTS) == [
         ("103001", "invoice", "10000", "2025-10-31", "EUR", 1250.5),
         ("103002", "invoice", "20000", "2025-11-03", "USD", 300),
+        ("103003", "invoice", "30000", "2025-10-31", "EUR", 100),
+        ("103004", "invoice", "40000", "2025-11-27", "EUR", 70),
         ("104001", "credit_memo", "10000", None, "USD", 50),
         ("104002", "credit_memo", "10000", None, "EUR", 250.5),
-        ("104003", "credit_memo", "20000", None, "EUR", 60),
+        ("104003", "credit_memo", "30000", None, "EUR", 45.5),
+        ("104004", "credit_memo", "40000", None, "EUR", 10),
     ]
     assert books.ask(f"select payment_id, {RECEIPTS[7:]}") == [
-        ("12", "20000", "2025-10-27", -60),
+        ("12", "30000", "2025-10-26", 120),
+        ("13", "30000", "2025-10-27", -20),
+        ("15", "30000", "2025-10-28", -45.5),
+        ("18", "40000", "2025-10-26", 60),
         ("4", "10000", "2025-10-20", 1000),
         ("5", "20000", "2025-10-20", 200),
         ("6", "10000", "2025-10-21", -25),
         ("9", "20000", "2025-10-24", None),
     ]
     assert books.ask(f"select kind, {APPLIED[7:]}") == [
-        ("cash", "12", "104003", "2025-10-27", -60),
+        ("cash", "12", "103003", "2025-10-26", 100),
+        ("cash", "15", "104003", "2025-10-28", -45.5),
+        ("cash", "18", "103004", "2025-10-28", 60),
         ("cash", "4", "103001", "2025-10-20", 1000),
         ("cash", "5", "103002", "2025-10-20", 200),
         ("credit_memo", "104002", "103001", "2025-10-25", 250.5),
+        ("credit_memo", "104004", "103004", "2025-10-28", 10),
     ]
-    assert books.totals() == [("EUR", "940.00", "915.00", "1190.50"), ("USD", "250.00", "200.00", "200.00")]
-    # What each customer owes is what its readable entries, not reversed, add up to: 1,250.50 - 1,000 + 25 - 250.50.
-    assert books.owed() == [
-        ("10000", "EUR", 25),
-        ("10000", "USD", -50),
-        ("20000", "EUR", 0),
-        ("20000", "USD", 100),
+    assert books.totals() == [("EUR", "1114.50", "1089.50", "1375.00"), ("USD", "250.00", "200.00", "200.00")]
+    cells = [line.split(";") for line in ENTRIES.splitlines()[1:]]
+    lines = [(cell[4], cell[6] or "EUR", cell[7].replace(".", ",")) for cell in cells]
+    assert books.balances() == ledger(lines)
+    assert books.balances()["10000", "EUR"] == 25
+    assert books.ask(CUSTOMERS) == [
+        ("10000", "Adatum"),
+        ("20000", "Trey"),
+        ("30000", "Relecloud"),
+        ("40000", "Proseware"),
     ]
-    assert books.ask(CUSTOMERS) == [("10000", "Adatum"), ("20000", "Trey")]
 
 
 ODOO = """
