@@ -113,6 +113,13 @@ def portfolio(mart: Mart) -> Sequence[Block]:
          "grades_note"),
         _bars(mart, "countries", [(row["name"], row["amount"]) for row in countries]),
         mart.table(
+            "concentration", "concentration",
+            [("dimension", "code"), ("holder_count", "number"), ("herfindahl_index", "number"),
+             ("largest_name", "text"),
+             ("largest_share", "share"), ("ten_largest_share", "share")],
+            mart.rows("from concentration order by herfindahl_index, dimension"),
+        ),
+        mart.table(
             "largest", "fct_exposure",
             [("customer_code", "customer"), ("exposure_reporting", "amount"), ("net_exposure_reporting", "amount"),
              ("overdue_amount_reporting", "amount"), ("credit_limit_reporting", "amount"), ("utilisation", "share"),

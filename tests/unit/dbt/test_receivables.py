@@ -777,6 +777,7 @@ def test_branching_logic_by_dbt_unit_tests(company: Path) -> None:
         "exposure_parts_with_flags_and_caps",
         "group_shares_its_limits",
         "payment_index_points",
+        "concentration_shares",
         "credit_decision_hours_and_states",
         "credit_limit_in_force",
         "financial_ratio_zones_and_states",
