@@ -77,7 +77,7 @@ def try_policy(settings: Settings, policy: Path) -> Simulation:
         shutil.copyfile(settings.warehouse_path, copy)
         with _opened(copy) as connection:
             now = _outcome(connection)
-        other = replace_policy(settings, policy)
+        other = settings.model_copy(update={"policy": policy.absolute()})
         outcomes = build(settings.home, copy, select=_MODELS, variables=dbt_variables(other, as_of))
         failed = [outcome for outcome in outcomes if not outcome.ok]
         if failed:
@@ -91,11 +91,6 @@ def try_policy(settings: Settings, policy: Path) -> Simulation:
             thresholds = tuple(_threshold(connection, step) for step in _STEPS)
     assert months is not None
     return Simulation(as_of, (months[0], months[1]), now, then, thresholds, settings.reporting_currency)
-
-
-def replace_policy(settings: Settings, policy: Path) -> Settings:
-    """The same configuration under the policy of another folder."""
-    return settings.model_copy(update={"policy": policy.absolute()})
 
 
 def simulation_text(simulation: Simulation) -> str:

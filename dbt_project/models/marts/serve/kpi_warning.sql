@@ -108,6 +108,8 @@ population as (
         avg(case when is_event then 1.0 else 0.0 end) as base_rate,
         count(*) as customer_month_count
     from {{ ref('warning_population') }}
+    -- At the first month-end nothing can be news.
+    where cutoff_date > (select min(cutoff_date) from {{ ref('warning_population') }})
 
 ),
 

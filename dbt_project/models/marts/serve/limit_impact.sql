@@ -1,5 +1,5 @@
 -- What the recommendations would do to limits that are granted today, before anybody acts on them: whom policy cuts, blocks
--- or frees, with the exposure and the yearly sales behind it. A policy is tried by a night on a copy of the state.
+-- or frees, with the exposure and the yearly sales behind it. `trade-credit simulate` says the same of another policy.
 select
     {{ as_of_date() }} as as_of_date,
     customer_code,
