@@ -68,7 +68,7 @@ question as (
             and (purpose <> 'learn' or asked_on >= {{ add_months(as_of_date(), -24) }})
     ) as ranked
     where
-        purpose <> 'learn'
+        purpose = 'tonight'
         or place <= cast({{ policy_value('lateness_rule', 'rule', 'learned_documents_max') }} as integer)
 
 ),
