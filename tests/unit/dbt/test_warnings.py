@@ -101,7 +101,7 @@ BOUNDS: list[tuple[str, dict[str, Any], str, str | None]] = [
     ("used_100", {"utilisation": 1.0}, "utilisation", None),
     ("used_over_100", {"utilisation": 1.0001}, "utilisation", "amber"),
     ("used_over_120", {"utilisation": 1.2001}, "utilisation", "red"),
-    ("used_by_a_safe_one", {"utilisation": 1.5, "pd": 0.0499}, "utilisation", None),
+    ("used_by_a_safe_one", {"utilisation": 1.5, "pd": 0.001}, "utilisation", "red"),
     ("jump_amber", {"utilisation_change_60d": 0.30}, "utilisation_rise", "amber"),
     ("promise_under", {"broken_promises_90d": 3}, "broken_promise", None),
     ("promise_amber", {"broken_promises_90d": 4}, "broken_promise", "amber"),
