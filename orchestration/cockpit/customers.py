@@ -139,8 +139,8 @@ class _Told:
             *self._listed("numbers", "dim_customer_history", self.numbers.get(code, ()), [
                 ("source_system", "text"), ("customer_id", "text"), ("customer_name", "text"), ("valid_from", "date")]),
             *self._listed("group", "fct_exposure", [
-                {"customer_code": other["other_code"], "customer_code_text": other["other_code_text"], **other}
-                | {"customer_code": other["other_code"]} for other in self.group.get(code, ())], [
+                {**other, "customer_code": other["other_code"], "customer_code_text": other["other_code_text"]}
+                for other in self.group.get(code, ())], [
                 ("customer_code", "customer"), ("exposure_reporting", "amount")]),
         ]  # fmt: skip
 

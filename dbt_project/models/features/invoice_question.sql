@@ -14,6 +14,7 @@ with known as (
         document.issue_date,
         document.due_date,
         document.amount,
+        document.known_at,
         paid.paid_on,
         balance.document_id is not null as is_open
     from {{ ref('document') }} as document
@@ -37,13 +38,14 @@ asked as (
         known.*,
         'learn' as purpose,
         greatest(
-            known.issue_date, {{ add_days('known.due_date', '-1 - cast(' ~ row_hash(['known.document_id']) ~ ' % 30 as integer)') }}
+            known.issue_date, known.known_at, {{ add_days('known.due_date', '-1 - cast(' ~ row_hash(['known.document_id']) ~ ' % 30 as integer)') }}
         ) as asked_on
     from known
 
     union all
 
-    select known.*, 'check' as purpose, {{ check_day }} as asked_on from known where known.issue_date <= {{ check_day }}
+    select known.*, 'check' as purpose, {{ check_day }} as asked_on from known
+    where known.issue_date <= {{ check_day }} and known.known_at <= {{ check_day }}
 
     union all
 
@@ -83,16 +85,16 @@ event as (
         {{ days_between('due_date', 'paid_on') }} as days_late,
         amount as paid_amount,
         {{ iso_weekday('paid_on') }} as weekday,
-        case when paid_on > due_date then -1 else 0 end as overdue_change,
+        case when paid_on > greatest(due_date, known_at) then -1 else 0 end as overdue_change,
         cast(null as {{ dbt.type_string() }}) as question_id
     from known
     where paid_on is not null
 
     union all
 
-    select customer_code, {{ add_days('due_date', 1) }}, 0, null, null, null, 1, null
+    select customer_code, greatest({{ add_days('due_date', 1) }}, known_at), 0, null, null, null, 1, null
     from known
-    where coalesce(paid_on, cast('9999-12-31' as date)) > due_date
+    where coalesce(paid_on, cast('9999-12-31' as date)) > greatest(due_date, known_at)
 
     union all
 
