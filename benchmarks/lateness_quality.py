@@ -37,7 +37,7 @@ LATE_DAYS, WITHIN_DAYS = 15, 30
 _RESAMPLES = 500
 _NO_FEATURES = {
     "purpose", "document_id", "customer_code", "legal_entity", "currency", "issue_date", "due_date", "asked_on",
-    "paid_on",
+    "paid_on", "paid_known_on",
 }  # fmt: skip
 
 

@@ -39,7 +39,8 @@ _OTHERS = (
 )  # fmt: skip
 _WEEKDAYS = tuple(f"weekday_{day}_share" for day in range(1, 6))
 COLUMNS = (
-    "document_id", "legal_entity", "currency", "due_date", "asked_on", "paid_on", *_DELAYS, *_OTHERS, *_WEEKDAYS,
+    "document_id", "legal_entity", "currency", "due_date", "asked_on", "paid_on", "paid_known_on",
+    *_DELAYS, *_OTHERS, *_WEEKDAYS,
 )  # fmt: skip
 _PARAMETERS: dict[str, Any] = {
     "objective": "binary:logistic",
@@ -227,7 +228,7 @@ def _checked(questions: pd.DataFrame, rules: LatenessRules) -> tuple[Record | No
         return None, 0.0
     day = pd.Timestamp(asked["asked_on"].iloc[0])
     learned = questions[(questions["purpose"] == "learn") & (pd.to_datetime(questions["asked_on"]) < day)]
-    if int((pd.to_datetime(learned["paid_on"]) <= day).sum()) < rules.cleared_documents_min:
+    if int((pd.to_datetime(learned["paid_known_on"]) <= day).sum()) < rules.cleared_documents_min:
         return None, 0.0
     survival = HazardModel.learn(learned, known_to=day.date()).survival(asked)
     now = pd.to_datetime(questions.loc[questions["purpose"] == "tonight", "asked_on"]).max()
@@ -277,7 +278,7 @@ def _so_far(rows: pd.DataFrame, known_to: date) -> tuple[Ints, NDArray[np.bool_]
 
     due, paid = pd.to_datetime(rows["due_date"]), pd.to_datetime(rows["paid_on"])
     until = pd.Timestamp(known_to)
-    is_paid = (paid <= until).to_numpy()
+    is_paid = (pd.to_datetime(rows["paid_known_on"]) <= until).to_numpy()
     seen = paid.where(is_paid, until)
     return np.asarray((seen - due).dt.days, dtype="int64"), is_paid
 

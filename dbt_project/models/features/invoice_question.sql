@@ -15,11 +15,15 @@ with known as (
         document.due_date,
         document.amount,
         document.known_at,
-        paid.paid_on,
+        occurred.paid_on,
+        -- A payment that arrives late says then how late it was, and nothing before.
+        paid.paid_on as paid_known_on,
         balance.document_id is not null as is_open
     from {{ ref('document') }} as document
     left join {{ ref('paid_document') }} as paid
         on paid.basis = 'known' and document.document_id = paid.document_id
+    left join {{ ref('paid_document') }} as occurred
+        on occurred.basis = 'occurred' and paid.document_id = occurred.document_id
     left join {{ ref('invoice_balance_known') }} as balance
         on document.document_id = balance.document_id and balance.balance > 0
         and balance.valid_from <= {{ as_of_date() }} and balance.valid_to > {{ as_of_date() }}
@@ -64,7 +68,7 @@ question as (
             ) as place
         from asked
         where
-            asked_on < coalesce(paid_on, cast('9999-12-31' as date))
+            asked_on < coalesce(paid_known_on, cast('9999-12-31' as date))
             and (purpose = 'tonight' or asked_on < {{ as_of_date() }})
             -- How customers paid longer ago than two years says little of today.
             and (purpose <> 'learn' or asked_on >= {{ add_months(as_of_date(), -24) }})
@@ -80,21 +84,21 @@ event as (
 
     select
         customer_code,
-        paid_on as day,
+        paid_known_on as day,
         0 as ord,
         {{ days_between('due_date', 'paid_on') }} as days_late,
         amount as paid_amount,
         {{ iso_weekday('paid_on') }} as weekday,
-        case when paid_on > greatest(due_date, known_at) then -1 else 0 end as overdue_change,
+        case when paid_known_on > greatest(due_date, known_at) then -1 else 0 end as overdue_change,
         cast(null as {{ dbt.type_string() }}) as question_id
     from known
-    where paid_on is not null
+    where paid_known_on is not null
 
     union all
 
     select customer_code, greatest({{ add_days('due_date', 1) }}, known_at), 0, null, null, null, 1, null
     from known
-    where coalesce(paid_on, cast('9999-12-31' as date)) > greatest(due_date, known_at)
+    where coalesce(paid_known_on, cast('9999-12-31' as date)) > greatest(due_date, known_at)
 
     union all
 
@@ -144,6 +148,7 @@ select
     question.due_date,
     question.asked_on,
     question.paid_on,
+    question.paid_known_on,
     cast({{ days_between('question.asked_on', 'question.due_date') }} as integer) as days_to_due,
     cast({{ days_between('question.issue_date', 'question.due_date') }} as integer) as terms_days,
     cast(question.amount as double) as amount,

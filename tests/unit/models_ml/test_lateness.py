@@ -40,6 +40,7 @@ def _documents(count: int, *, seed: int = 1, days: int = 300) -> pd.DataFrame:
             "asked_on": due - pd.Timedelta(days=1),
             "true_paid_on": paid,
             "paid_on": paid.where(paid <= pd.Timestamp(AS_OF)),
+            "paid_known_on": paid.where(paid <= pd.Timestamp(AS_OF)),
             "days_to_due": 1,
             "terms_days": 30,
             "days_late_mean": np.where(slow, 25.0, 6.7),
@@ -68,7 +69,11 @@ def test_what_is_not_paid_yet_is_neither_left_out_nor_taken_for_paid(recent: pd.
     known = recent["paid_on"].notna()
     left_out = _mean_late_probability(recent[known], asked)
     taken_for_paid = _mean_late_probability(
-        recent.assign(paid_on=recent["paid_on"].fillna(pd.Timestamp(AS_OF))), asked
+        recent.assign(
+            paid_on=recent["paid_on"].fillna(pd.Timestamp(AS_OF)),
+            paid_known_on=recent["paid_known_on"].fillna(pd.Timestamp(AS_OF)),
+        ),
+        asked,
     )
     ours = _mean_late_probability(recent, asked)
     assert ours == pytest.approx(truth, abs=0.03)
