@@ -72,7 +72,7 @@ def _lived(code: str, opened_on: str, *, state: str) -> dict[str, Any]:
         "state": state,
         "worst_severity": "red",
         "opened_on": opened_on,
-        "last_seen_on": opened_on,
+        "last_seen_on": f"{opened_on[:8]}28",
         "rule_version": 1,
     }
 
@@ -98,13 +98,14 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "mart.warning": LIVED,
         "core.warning_signal": [
             {
-                "as_of_date": row["opened_on"],
+                "as_of_date": day,
                 "customer_code": row["customer_code"],
                 "rule_id": "pd_level",
                 "level": "red",
-                "amount_at_risk_reporting": 100,
+                "amount_at_risk_reporting": amount,
             }
             for row in LIVED
+            for day, amount in ((row["opened_on"], 100), (row["last_seen_on"], 999))
         ],
         "core.default_period": [
             {"basis": "occurred", "customer_code": code, "cause": "insolvency", "default_from": day}
@@ -180,4 +181,7 @@ def test_warnings_of_nights_are_judged_when_they_mature_or_come_true(record: Pat
         ("lived_wrong", False, None),
     ]
     assert {row["was_treated"] for row in lived} == {None}, "no collection actions are delivered"
-    assert _row(record, basis="lived", scope="all", severity="any")["precision_share"] == pytest.approx(2 / 3)
+    assert {row["amount_at_risk_reporting"] for row in lived} == {100}, "as at the opening"
+    # The one that came early waits for its horizon: others of its day are not known to be wrong yet.
+    row = _row(record, basis="lived", scope="all", severity="any")
+    assert (row["episode_count"], row["precision_share"]) == (2, 1 / 2)

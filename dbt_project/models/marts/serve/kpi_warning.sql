@@ -1,26 +1,33 @@
 {%- set lead = 'cast(' ~ policy_value('warning_setting', 'setting', 'recall_lead_days') ~ ' as integer)' -%}
 -- Were the warnings right, and how early: precision, recall, lead and amounts by basis, of all warnings, by family and by the
 -- rule that spoke, beside plain rules given as many customers. Warnings whose horizon has not passed are in no figure.
-with episode as (
+with matured as (
+
+    -- What came true early counts when its horizon has passed, or only the right ones would be counted.
+    select * from {{ ref('warning_outcome') }} where matures_on <= {{ as_of_date() }}
+
+),
+
+episode as (
 
     select
         basis, 'all' as scope, 'all' as scope_id, rule_version, severity, customer_code, opened_on, matures_on, is_event,
         event_date, lead_days, amount_at_risk_reporting, event_amount_reporting, was_treated
-    from {{ ref('warning_outcome') }}
+    from matured
 
     union all
 
     select
         basis, 'family', family, rule_version, severity, customer_code, opened_on, matures_on, is_event,
         event_date, lead_days, amount_at_risk_reporting, event_amount_reporting, was_treated
-    from {{ ref('warning_outcome') }}
+    from matured
 
     union all
 
     select
         basis, 'rule', rule_id, rule_version, severity, customer_code, opened_on, matures_on, is_event,
         event_date, lead_days, amount_at_risk_reporting, event_amount_reporting, was_treated
-    from {{ ref('warning_outcome') }}
+    from matured
 
     union all
 

@@ -12,11 +12,15 @@ with lived as (
         warning.worst_severity as severity,
         warning.opened_on,
         {{ add_months('warning.opened_on', parameter('horizon_months')) }} as matures_on,
-        opening.amount_at_risk_reporting
+        -- At the first night on which it was met: a warning held back by its cool-down opens on a day without a signal.
+        min_by(signal.amount_at_risk_reporting, signal.as_of_date) as amount_at_risk_reporting
     from {{ ref('warning') }} as warning
-    inner join {{ ref('warning_signal') }} as opening
-        on warning.customer_code = opening.customer_code and warning.rule_id = opening.rule_id
-        and opening.as_of_date = warning.last_seen_on
+    inner join {{ ref('warning_signal') }} as signal
+        on warning.customer_code = signal.customer_code and signal.level in ('red', 'amber')
+        and signal.as_of_date between warning.opened_on and warning.last_seen_on
+    group by
+        warning.warning_id, warning.customer_code, warning.family, warning.rule_id, warning.rule_version,
+        warning.worst_severity, warning.opened_on
 
 ),
 
@@ -78,6 +82,9 @@ promise as (
         and action.promise_date is not null
         and action.action_date > judged.opened_on
         and action.action_date <= {{ add_days('judged.opened_on', 30) }}
+        -- What came after the default treated nothing.
+        and action.action_date < coalesce(judged.event_date, cast('9999-12-31' as date))
+        and action.known_at <= {{ as_of_date() }}
 
 )
 
